@@ -1,0 +1,43 @@
+# The one list of commands. Each one sets up .venv by itself.
+PYTHON ?= python3
+BIN := .venv/bin
+.DEFAULT_GOAL := help
+
+.PHONY: help install demo test test-fast format lint types check clean
+
+help:  ## Show the commands
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+
+install: .venv/installed  ## Set up .venv with everything that tests and demos need
+
+.venv/installed: setup.py tests/oracle-requirements.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --upgrade "pip>=23.1"
+	$(BIN)/pip install --quiet -e ".[dev]"
+	$(BIN)/pip install --quiet --no-deps -r tests/oracle-requirements.txt
+	@touch $@
+
+demo: install  ## Train a spiking classifier on 5,000 real digits, test it, save a picture (CPU, minutes)
+	$(BIN)/python tools/demo.py
+
+test: install  ## Run all tests
+	$(BIN)/python -m pytest
+
+test-fast: install  ## Run the tests that take less than ten seconds each
+	$(BIN)/python -m pytest -m "not slow"
+
+format: install  ## Format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lint: install  ## Check style
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: install  ## Check types
+	$(BIN)/mypy
+
+check: lint types test  ## What CI runs
+
+clean:  ## Remove caches, not data and not runs
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

@@ -1,0 +1,39 @@
+"""Packaging of spikevision; tool settings are in pyproject.toml."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).parent
+VERSION = (ROOT / "spikevision" / "version.py").read_text().split('"')[-2]
+
+setup(
+    name="spikevision",
+    version=VERSION,
+    description="Spiking vision on stock OpenMMLab: train, convert, measure and scale spiking networks",
+    long_description=(ROOT / "README.md").read_text(),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    license_files=["LICENSE"],
+    # configs/ travels inside the wheel, where the mm libraries keep theirs as well
+    packages=find_packages(include=["spikevision", "spikevision.*"]),
+    python_requires=">=3.11,<3.13",
+    install_requires=[
+        "torch>=2.13,<2.15",
+        "torchvision>=0.28,<0.30",
+        "numpy>=2,<3",
+        "mmengine==0.10.7",
+        "mmcv-lite==2.1.0",
+        "mmdet==3.3.0",
+        "mmsegmentation==1.2.2",
+        "mmpretrain==1.2.0",
+        # imported by mmsegmentation 1.2.2, which does not declare them
+        "ftfy",
+        "regex",
+        "safetensors",
+    ],
+    extras_require={
+        "dev": ["hypothesis", "mypy", "pre-commit", "pytest", "ruff"],
+    },
+    entry_points={"console_scripts": ["spikevision=spikevision.cli.main:main"]},
+)

@@ -1,0 +1,63 @@
+"""The published classifier readouts of Spikformer and Meta-SpikeFormer as an mmpretrain head."""
+
+from mmpretrain.models.heads import ClsHead
+from torch import Tensor, nn
+
+from spikevision.neurons import build_neuron
+from spikevision.ops.time_axis import mean_time
+from spikevision.registry import MODELS
+
+__all__ = ["SpikingClsHead"]
+
+
+@MODELS.register_module()
+class SpikingClsHead(ClsHead):
+    """Average over space, (neuron,) linear classifier, average over time.
+
+    Losses, accuracy and predictions are mmpretrain's own, on logits that T has left.
+
+    Args:
+        num_classes: Number of classes.
+        in_channels: Channels of the last feature map.
+        spiking: Whether a neuron stands before the classifier, so that spikes drive it (Meta-SpikeFormer), or the
+            classifier sees the real-valued mean (Spikformer).
+        neuron: Config of that neuron; None is the published LIF.
+        distillation_head: Whether a second classifier learns from a teacher; forward answers with the mean of both.
+        **kwargs: Of mmpretrain's ``ClsHead``: ``loss``, ``topk``, ``cal_acc``, ``init_cfg``.
+
+    Source: Zhou et al., arXiv:2209.15425; Yao et al., arXiv:2404.03663 (distillation head as in DeiT, arXiv:2012.12877).
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        in_channels: int,
+        *,
+        spiking: bool = True,
+        neuron: dict | None = None,
+        distillation_head: bool = False,
+        **kwargs,
+    ) -> None:
+        kwargs.setdefault("init_cfg", dict(type="TruncNormal", layer="Linear", std=0.02, bias=0))
+        super().__init__(**kwargs)
+        if num_classes < 1:
+            raise ValueError(f"num_classes must be at least 1, got {num_classes}")
+        self.neuron = build_neuron(neuron) if spiking else None
+        self.fc = nn.Linear(in_channels, num_classes)
+        self.fc_distillation = nn.Linear(in_channels, num_classes) if distillation_head else None
+
+    def pre_logits(self, feats: tuple[Tensor, ...]) -> Tensor:
+        """Input of the classifier: the last feature map's spatial mean, as spikes if ``spiking``; ``[T, N, C]``."""
+        pooled = feats[-1].mean((-2, -1))
+        return self.neuron(pooled) if self.neuron else pooled
+
+    def forward_heads(self, feats: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """Logits ``[N, classes]`` of the classifier and, where there is one, of the distillation head."""
+        x = self.pre_logits(feats)
+        heads = (self.fc, self.fc_distillation) if self.fc_distillation else (self.fc,)
+        return tuple(mean_time(head(x)) for head in heads)
+
+    def forward(self, feats: tuple[Tensor, ...]) -> Tensor:
+        """Logits ``[N, classes]``."""
+        logits = self.forward_heads(feats)
+        return sum(logits) / len(logits)

@@ -1,0 +1,114 @@
+"""Read a text config, apply the overrides, and check what can be checked before anything is built."""
+
+import difflib
+import inspect
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.runner import Runner
+
+from spikevision.registry import DATASETS
+from spikevision.tasks import TaskSpec, task_of_scope
+
+
+def load_config(path: str | Path, *, options: Mapping[str, Any] | None = None) -> Config:
+    """Read a text config with its bases and apply overrides.
+
+    Args:
+        path: ``.py``, ``.yaml`` or ``.json`` config.
+        options: Dotted field name -> value.
+
+    Raises:
+        FileNotFoundError: No such config.
+        ValueError: The config cannot be read, is a pure-Python ("lazy") config, or an option names a field that
+            neither the config nor mmengine's Runner knows.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"config {str(path)!r} does not exist (looked from {Path.cwd()})")
+    try:
+        config = Config.fromfile(path, lazy_import=False)
+    except (SyntaxError, AttributeError, TypeError, KeyError, OSError) as error:
+        raise ValueError(f"cannot read config {str(path)!r}: {error}") from error
+    except Exception as error:  # mmengine wraps its own parse errors in classes that it does not export
+        raise ValueError(f"cannot read config {str(path)!r}: {error}") from error
+    _check_options(config, options or {})
+    config.merge_from_dict(dict(options or {}))
+    return config
+
+
+def _check_options(config: Config, options: Mapping[str, Any]) -> None:
+    """Refuse an override whose first name nobody would read: mmengine would take it silently."""
+    known = set(config) | set(inspect.signature(Runner.__init__).parameters) - {"self", "cfg"}
+    for name in options:
+        first = name.split(".")[0]
+        if first not in known:
+            near = difflib.get_close_matches(first, known, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise ValueError(f"cfg option {name!r}: the config has no field {first!r}{hint}")
+
+
+def task_of(config: Config) -> TaskSpec:
+    """The task that a config is for, known by its ``default_scope``.
+
+    Raises:
+        ValueError: The config has no ``default_scope``, or one that spikevision has no task for.
+    """
+    return task_of_scope(config.get("default_scope"))
+
+
+def check_data(config: Config, *, loaders: tuple[str, ...]) -> None:
+    """Make sure that the folders and files of the datasets are there before hours of work start.
+
+    Args:
+        config: Loaded config.
+        loaders: Names of the data loaders that the job will use, e.g. ``("train_dataloader",)``.
+
+    Raises:
+        FileNotFoundError: A folder or annotation file is missing.
+        ValueError: A folder holds no file.
+    """
+    for loader in loaders:
+        for dataset in _datasets(config.get(loader) or {}):
+            for path in [] if _downloads(dataset) else _paths(dataset):
+                _check_path(path, loader)
+
+
+def _datasets(node: Any) -> Iterator[Mapping[str, Any]]:
+    """All dataset dicts below a loader, also those inside wrappers (concatenation, repetition)."""
+    for key in ("dataset", "datasets"):
+        inner = node.get(key) if isinstance(node, Mapping) else None
+        for dataset in inner if isinstance(inner, (list, tuple)) else [inner] if inner else []:
+            yield dataset
+            yield from _datasets(dataset)
+
+
+def _downloads(dataset: Mapping[str, Any]) -> bool:
+    """Whether this dataset class fetches its own data (mmpretrain's CIFAR and MNIST do)."""
+    kind = dataset.get("type")
+    found = DATASETS.get(kind) if isinstance(kind, str) else kind
+    can = found is not None and "download" in inspect.signature(found.__init__).parameters
+    return can and bool(dataset.get("download", True))
+
+
+def _paths(dataset: Mapping[str, Any]) -> Iterator[Path]:
+    root = Path(dataset.get("data_root") or "")
+    if dataset.get("ann_file"):
+        yield root / dataset["ann_file"]
+    prefix = dataset.get("data_prefix") or ""
+    prefixes = prefix.values() if isinstance(prefix, Mapping) else [prefix]
+    for part in prefixes:
+        if part or dataset.get("data_root"):
+            yield root / (part or "")
+
+
+def _check_path(path: Path, loader: str) -> None:
+    if not path.exists():
+        raise FileNotFoundError(
+            f"{loader}: data {str(path)!r} does not exist (looked from {Path.cwd()}). Put the data there or set "
+            f"data_root / data_prefix; `spikevision prepare --help` lists the sets that can be prepared"
+        )
+    if path.is_dir() and not any(entry.is_file() for entry in path.rglob("*")):
+        raise ValueError(f"{loader}: the data folder {str(path)!r} holds no file")

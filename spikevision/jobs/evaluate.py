@@ -1,0 +1,40 @@
+"""The evaluate job: the metrics of a checkpoint on the test data of its config."""
+
+from pathlib import Path
+
+from mmengine.runner import Runner
+
+from spikevision.jobs.config import check_data
+from spikevision.jobs.runtime import prepare, recorded
+from spikevision.jobs.spec import RunResult, RunSpec
+from spikevision.jobs.weights import load_weights, read_checkpoint
+
+
+def evaluate(spec: RunSpec) -> RunResult:
+    """Evaluate a checkpoint on the config's test data.
+
+    Args:
+        spec: ``config`` and ``checkpoint``, and if wanted ``work_dir``, ``cfg_options``, ``launcher``.
+
+    Raises:
+        FileNotFoundError: Config, data or checkpoint is missing.
+        ValueError: Config, data or checkpoint is not right; says in what.
+    """
+    if spec.checkpoint is None:
+        raise ValueError("evaluate needs a checkpoint")
+    job = prepare(spec)
+    if job.config.get("test_dataloader") is None:
+        raise ValueError(f"config {spec.config!r} has no test_dataloader to evaluate on")
+    check_data(job.config, loaders=("test_dataloader",))
+    read_checkpoint(spec.checkpoint)
+    job.config.load_from = None
+    job.config.resume = False
+    with recorded(job, spec, name="evaluate") as record:
+        runner = Runner.from_cfg(job.config)
+        load_weights(runner.model, spec.checkpoint)
+        metrics = dict(runner.test())
+        record.update(metrics=job.task.with_units(metrics), seed=runner.seed)
+        checkpoint = Path(spec.checkpoint)
+        return RunResult(
+            run_dir=record.path.parent, status="finished", metrics=metrics, checkpoint=checkpoint
+        )

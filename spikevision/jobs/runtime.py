@@ -1,0 +1,68 @@
+"""What all jobs do around their work: load the config, make the run folder, keep the record."""
+
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+
+from spikevision.jobs.config import load_config, task_of
+from spikevision.jobs.distributed import from_main_process, is_main_process, start_processes
+from spikevision.jobs.record import RunRecord
+from spikevision.jobs.run_dir import base_dir, new_run_dir
+from spikevision.jobs.spec import RunSpec
+from spikevision.tasks import TaskSpec
+
+
+@dataclass(frozen=True)
+class Job:
+    """A prepared job: its config, task, folder and record."""
+
+    config: Config
+    task: TaskSpec
+    base: Path
+
+
+def prepare(spec: RunSpec) -> Job:
+    """Load the config of a job, find its task and join the other processes.
+
+    Raises:
+        FileNotFoundError: The config does not exist.
+        ValueError: The config or one of its overrides is wrong.
+    """
+    config = load_config(spec.config, options=spec.cfg_options)
+    task = task_of(config)
+    start_processes(spec.launcher, config)
+    init_default_scope(task.scope)
+    base = base_dir(spec.config, work_dir=spec.work_dir or config.get("work_dir"))
+    return Job(config, task, base)
+
+
+@contextmanager
+def recorded(job: Job, spec: RunSpec, *, name: str, run_dir: Path | None = None) -> Iterator[RunRecord]:
+    """Run folder and record around a job's work.
+
+    The folder is new unless ``run_dir`` is given. The config is written to it as ``config.py`` and read again from
+    there, so that what runs is what was written.
+    """
+    if run_dir is None:
+        run_dir = from_main_process(new_run_dir(job.base) if is_main_process() else None)
+    config = job.config
+    config.work_dir = str(run_dir)
+    config.experiment_name = f"{Path(spec.config).stem}_{uuid.uuid4().hex[:6]}"
+    record = RunRecord(run_dir, job=name, spec=spec, active=is_main_process())
+    with record:
+        if is_main_process():
+            _keep_config(config, run_dir)
+        yield record
+
+
+def _keep_config(config: Config, run_dir: Path) -> None:
+    """Write ``config.py``, leaving out what belongs to this one start of the run."""
+    kept = Config(config.to_dict())
+    for name in ("work_dir", "experiment_name", "resume", "launcher"):
+        kept.pop(name, None)
+    kept.dump(run_dir / "config.py")

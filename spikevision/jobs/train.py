@@ -1,0 +1,104 @@
+"""The train job: mmengine's Runner on a config, in a run folder, able to stop and go on."""
+
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.runner import Runner
+
+from spikevision.jobs.config import check_data
+from spikevision.jobs.hooks import RecordHook, StopHook
+from spikevision.jobs.record import RunRecord
+from spikevision.jobs.run_dir import ResumePoint, find_resume_point, last_checkpoint
+from spikevision.jobs.runtime import Job, prepare, recorded
+from spikevision.jobs.spec import RunResult, RunSpec
+from spikevision.jobs.stop import StopRequest, TrainingStopped
+from spikevision.jobs.weights import check_resumable, read_checkpoint
+
+STOCK_LOOPS = ("EpochBasedTrainLoop", "mmengine.EpochBasedTrainLoop")
+STOCK_CHECKPOINTS = ("CheckpointHook", "mmengine.CheckpointHook")
+
+
+def train(spec: RunSpec) -> RunResult:
+    """Train a model as its config says.
+
+    Ctrl-C and SIGTERM end the current iteration, write a checkpoint and give a result with status ``interrupted``.
+
+    Args:
+        spec: ``config``, and if wanted ``resume``, ``work_dir``, ``cfg_options``, ``launcher``.
+
+    Raises:
+        FileNotFoundError: Config, data or checkpoint is missing.
+        ValueError: Config, data or checkpoint is not right; says in what.
+        OSError: The disk is full. The last good checkpoint is whole.
+    """
+    with StopRequest() as request:
+        job = prepare(spec)
+        check_data(job.config, loaders=("train_dataloader", "val_dataloader"))
+        point = find_resume_point(spec.resume, base=job.base) if spec.resume else None
+        _make_resumable(job.config)
+        _load_safely(job.config, point)
+        run_dir = point.run_dir if point else None
+        with recorded(job, spec, name="train", run_dir=run_dir) as record:
+            return _run(job, record, request, point)
+
+
+def _run(job: Job, record: RunRecord, request: StopRequest, point: ResumePoint | None) -> RunResult:
+    runner = _build_runner(job, record, request)
+    if point is not None:
+        check_resumable(runner.model, point.checkpoint)
+    run_dir = Path(runner.work_dir)
+    try:
+        runner.train()
+    except TrainingStopped as stop:
+        record.update(status="interrupted", signal=stop.signum)
+        return _result(run_dir, record, signal=stop.signum)
+    record.update(status="finished")
+    return _result(run_dir, record)
+
+
+def _build_runner(job: Job, record: RunRecord, request: StopRequest) -> Runner:
+    runner = Runner.from_cfg(job.config)
+    runner.register_hook(StopHook(request))
+    runner.register_hook(RecordHook(record, task=job.task))
+    return runner
+
+
+def _result(run_dir: Path, record: RunRecord, *, signal: int | None = None) -> RunResult:
+    metrics = {name: entry["value"] for name, entry in record.fields["metrics"].items()}
+    return RunResult(
+        run_dir=run_dir,
+        status=record.fields["status"],
+        metrics=metrics,
+        checkpoint=last_checkpoint(run_dir),
+        signal=signal,
+    )
+
+
+def _make_resumable(config: Config) -> None:
+    """Put our loop and checkpoint hook in the place of the stock ones; a config's own classes stay."""
+    loop: dict[str, Any] = dict(config.get("train_cfg") or {})
+    if loop.get("by_epoch") is True or loop.get("type") in STOCK_LOOPS:
+        loop.pop("by_epoch", None)
+        config.train_cfg = {**loop, "type": "spikevision.ResumableEpochLoop"}
+    hooks: dict[str, Any] = dict(config.get("default_hooks") or {})
+    saver: dict[str, Any] = dict(hooks.get("checkpoint") or {"type": "CheckpointHook", "interval": 1})
+    if saver.get("type") in STOCK_CHECKPOINTS and not saver.keys() & {"backend_args", "file_client_args"}:
+        hooks["checkpoint"] = {**saver, "type": "spikevision.AtomicCheckpointHook"}
+    config.default_hooks = hooks
+    ours = {"type": "spikevision.ResumeStateHook"}
+    config.custom_hooks = [hook for hook in config.get("custom_hooks") or [] if hook != ours] + [ours]
+
+
+def _load_safely(config: Config, point: ResumePoint | None) -> None:
+    """Read the checkpoint that the run will start from before anything is built, and take over its seed."""
+    config.resume = point is not None
+    if point is None:
+        source = config.get("load_from")
+        if source and "://" not in source:
+            read_checkpoint(source)
+        return
+    config.load_from = str(point.checkpoint)
+    seed = read_checkpoint(point.checkpoint).get("meta", {}).get("seed")
+    if seed is not None:  # the samplers are built with it, before mmengine reads it from the checkpoint
+        config.randomness = {**(config.get("randomness") or {}), "seed": seed}

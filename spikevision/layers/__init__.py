@@ -1,0 +1,25 @@
+"""Blocks on ``[T, N, C, H, W]``: convolutions, attention, residual shortcuts and their exact fusion."""
+
+from spikevision.layers.attention import ATTENTIONS, MaskedSpikingAttention, SpikingSelfAttention
+from spikevision.layers.blocks import mlp_body, sep_conv_body
+from spikevision.layers.conv import ConvBN, DepthwiseSeparableBN, RepConvBN, TimeFolded
+from spikevision.layers.feature_spec import FeatureSpec
+from spikevision.layers.fuse import fuse_
+from spikevision.layers.residual import SHORTCUTS, DropPath, SpikingResidual
+
+__all__ = [
+    "ATTENTIONS",
+    "SHORTCUTS",
+    "ConvBN",
+    "DepthwiseSeparableBN",
+    "DropPath",
+    "FeatureSpec",
+    "MaskedSpikingAttention",
+    "RepConvBN",
+    "SpikingResidual",
+    "SpikingSelfAttention",
+    "TimeFolded",
+    "fuse_",
+    "mlp_body",
+    "sep_conv_body",
+]

@@ -1,0 +1,80 @@
+"""Spiking self-attention without softmax, as used by Spikformer (SSA) and Meta-SpikeFormer (SDSA-1, SDSA-3)."""
+
+from collections.abc import Callable
+
+from torch import Tensor, nn
+
+from spikevision.neurons import build_neuron
+from spikevision.ops.attention import spiking_attention
+
+__all__ = ["ATTENTIONS", "MaskedSpikingAttention", "SpikingSelfAttention"]
+
+ATTENTION_V_THRESHOLD = 0.5  # published for the neuron behind the product; all others fire at 1
+
+
+class SpikingSelfAttention(nn.Module):
+    """SSA, which Spike-driven Transformer V2 calls SDSA-3: ``proj(SN(scale * Q K^T V))``, neuron threshold 0.5.
+
+    Q, K and V are spikes, ``SN(W x)`` each. Heads split the channels; channel index = head * D + position.
+
+    Args:
+        channels: Width C.
+        num_heads: Number of heads M; C must be a multiple of it.
+        neuron: Neuron config (None: LIF as published).
+        weight: Builds a normalised weight layer for Q, K, V.
+        out_weight: Builds the normalised weight layer behind the product.
+        scale: Constant factor on the product, whatever the head width.
+
+    Raises:
+        ValueError: If ``channels`` is no multiple of ``num_heads``.
+
+    Source: Zhou et al., Spikformer, arXiv:2209.15425, eq. 5-6; Yao et al., arXiv:2404.03663, eq. 14.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        num_heads: int,
+        neuron: dict | None,
+        weight: Callable[[], nn.Module],
+        out_weight: Callable[[], nn.Module],
+        scale: float = 0.125,
+    ) -> None:
+        super().__init__()
+        if channels % num_heads:
+            raise ValueError(f"{channels} channels do not divide into {num_heads} heads")
+        self.num_heads = num_heads
+        self.scale = scale
+        self.q, self.k, self.v = weight(), weight(), weight()
+        self.q_neuron, self.k_neuron, self.v_neuron = (build_neuron(neuron) for _ in "qkv")
+        self.attention_neuron = build_neuron(neuron, v_threshold=ATTENTION_V_THRESHOLD)
+        self.out = out_weight()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``[T, N, C, H, W]`` in and out."""
+        q = self._split_heads(self.q_neuron(self.q(x)))
+        k = self._split_heads(self.k_neuron(self.k(x)))
+        v = self._split_heads(self.v_neuron(self.v(x)))
+        return self.out(self.attend(q, k, v).reshape(x.shape))
+
+    def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """Spikes of the attended values; all four ``[T, N, M, D, L]``."""
+        return self.attention_neuron(spiking_attention(q, k, v, scale=self.scale))
+
+    def _split_heads(self, x: Tensor) -> Tensor:
+        return x.flatten(3).unflatten(2, (self.num_heads, -1))
+
+
+class MaskedSpikingAttention(SpikingSelfAttention):
+    """SDSA-1: ``proj(Q * SN(sum over tokens of K * V))``, a mask per channel, linear in tokens and in width.
+
+    Source: Yao et al., Spike-driven Transformer, arXiv:2307.01694; SDSA-1 in arXiv:2404.03663, table 1.
+    """
+
+    def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """Spikes of the masked queries; all four ``[T, N, M, D, L]``."""
+        return q * self.attention_neuron((k * v).sum(-1, keepdim=True))
+
+
+ATTENTIONS = {"sdsa1": MaskedSpikingAttention, "sdsa3": SpikingSelfAttention}

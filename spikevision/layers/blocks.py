@@ -1,0 +1,34 @@
+"""Bodies of residual blocks: each begins and ends with a weight layer and has its neurons between."""
+
+from torch import nn
+
+from spikevision.layers.conv import ConvBN, DepthwiseSeparableBN
+from spikevision.neurons import build_neuron
+
+__all__ = ["mlp_body", "sep_conv_body"]
+
+
+def mlp_body(
+    channels: int, *, neuron: dict | None, ratio: int = 4, kernel_size: int = 1, bias: bool = True
+) -> nn.Sequential:
+    """Two convolutions with a neuron between: the MLP (1x1 with bias) or the channel convolution (3x3 without)."""
+    hidden = channels * ratio
+    body = nn.Sequential()
+    body.add_module("fc1", ConvBN(channels, hidden, kernel_size, bias=bias))
+    body.add_module("neuron", build_neuron(neuron))
+    body.add_module("fc2", ConvBN(hidden, channels, kernel_size, bias=bias))
+    return body
+
+
+def sep_conv_body(
+    channels: int, *, neuron: dict | None, ratio: int = 2, kernel_size: int = 7
+) -> nn.Sequential:
+    """SepConv of Meta-SpikeFormer: 1x1 to ``ratio * C``, neuron, depthwise 7x7 and 1x1 back to C.
+
+    Source: Yao et al., Spike-driven Transformer V2, arXiv:2404.03663, eq. 8.
+    """
+    body = nn.Sequential()
+    body.add_module("expand", ConvBN(channels, channels * ratio))
+    body.add_module("neuron", build_neuron(neuron))
+    body.add_module("reduce", DepthwiseSeparableBN(channels * ratio, channels, kernel_size))
+    return body

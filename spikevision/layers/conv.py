@@ -1,0 +1,134 @@
+"""Convolution with normalisation on ``[T, N, C, H, W]``, and the re-parameterised convolutions of Meta-SpikeFormer.
+
+Every class with a ``fused`` method gives one ordinary convolution that answers the same in eval mode.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from spikevision.ops.time_axis import fold_time, unfold_time
+
+__all__ = ["ConvBN", "DepthwiseSeparableBN", "RepConvBN", "TimeFolded"]
+
+
+class TimeFolded(nn.Sequential):
+    """Stateless modules applied to all time steps in one call: ``[T, N, C, H, W] -> [T, N, C', H', W']``."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return unfold_time(super().forward(fold_time(x)), x.shape[0])
+
+
+class ConvBN(TimeFolded):
+    """Convolution and batch normalisation over T and N together.
+
+    Args:
+        in_channels: Channels of the input.
+        out_channels: Channels of the output.
+        kernel_size: Side of the square kernel; padding keeps the size at stride 1.
+        stride: Stride of the convolution.
+        bias: Whether the convolution has a bias of its own (the published weights do in some places).
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel_size: int = 1, *, stride: int = 1, bias: bool = False
+    ) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(
+            in_channels, out_channels, kernel_size, stride, padding=kernel_size // 2, bias=bias
+        )
+        self.bn = nn.BatchNorm2d(out_channels)
+
+    def fused(self) -> TimeFolded:
+        """One convolution with bias, equal in eval mode."""
+        return TimeFolded(fuse_conv_bn_eval(self.conv, self.bn))
+
+
+class DepthwiseSeparableBN(TimeFolded):
+    """Depthwise convolution, pointwise convolution and normalisation, with nothing between the two convolutions.
+
+    Second half of Meta-SpikeFormer's SepConv. ``C -> out_channels``; the two convolutions merge into a dense one.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, kernel_size: int) -> None:
+        super().__init__()
+        self.depthwise = nn.Conv2d(
+            in_channels,
+            in_channels,
+            kernel_size,
+            padding=kernel_size // 2,
+            groups=in_channels,
+            bias=False,
+        )
+        self.pointwise = nn.Conv2d(in_channels, out_channels, 1, bias=False)
+        self.bn = nn.BatchNorm2d(out_channels)
+
+    def fused(self) -> TimeFolded:
+        """One dense convolution with bias, equal in eval mode; ``k^2 C C'`` instead of ``k^2 C + C C'`` MACs."""
+        dense = nn.Conv2d(
+            self.depthwise.in_channels,
+            self.pointwise.out_channels,
+            self.depthwise.kernel_size,
+            padding=self.depthwise.padding,
+            bias=False,
+        ).to(self.pointwise.weight)
+        dense.weight = nn.Parameter(self.pointwise.weight * self.depthwise.weight.transpose(0, 1))
+        return TimeFolded(fuse_conv_bn_eval(dense.eval(), self.bn))
+
+
+class RepConvBN(nn.Module):
+    """RepConv of Meta-SpikeFormer: 1x1, BN, depthwise 3x3, 1x1, BN, and the BN that follows it.
+
+    The depthwise convolution sees a border of one pixel that holds the first BN's response to a zero input
+    (running statistics, outside the gradient), which makes the chain equal to one zero-padded 3x3 convolution.
+
+    Args:
+        channels: Channels of input and output, which are ``[T, N, C, H, W]``.
+
+    Source: Yao et al., Spike-driven Transformer V2, arXiv:2404.03663; fusion as in Ding et al., RepVGG, arXiv:2101.03697.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.pointwise1 = nn.Conv2d(channels, channels, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(channels)
+        self.depthwise = nn.Conv2d(channels, channels, 3, padding=1, groups=channels, bias=False)
+        self.pointwise2 = nn.Conv2d(channels, channels, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(channels)
+        self.bn3 = nn.BatchNorm2d(channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.bn1(self.pointwise1(fold_time(x)))
+        # A convolution is linear: zero padding plus the response to the border alone. The border is the same for
+        # all images, so it is convolved once, and no padded copy of the features is made.
+        y = self.depthwise(y) + self._border_response(y.shape[-2:])
+        y = self.bn3(self.bn2(self.pointwise2(y)))
+        return unfold_time(y, x.shape[0])
+
+    def _border_response(self, size: torch.Size) -> Tensor:
+        height, width = size
+        scale, shift = _affine(self.bn1)
+        frame = shift.detach().view(1, -1, 1, 1).repeat(1, 1, height + 2, width + 2)
+        frame[:, :, 1:-1, 1:-1] = 0
+        return nn.functional.conv2d(frame, self.depthwise.weight, groups=self.depthwise.groups)
+
+    def fused(self) -> TimeFolded:
+        """One dense 3x3 convolution with bias, equal in eval mode."""
+        (scale1, shift1), (scale2, shift2), (scale3, shift3) = map(
+            _affine, (self.bn1, self.bn2, self.bn3)
+        )
+        second = self.pointwise2.weight.flatten(1)  # [O, M]
+        kernel = self.depthwise.weight.squeeze(1)  # [M, 3, 3]
+        first = self.pointwise1.weight.flatten(1) * scale1[:, None]  # [M, I]
+        weight = torch.einsum("om,muv,mi->oiuv", second, kernel, first)
+        bias = second @ (kernel.sum((1, 2)) * shift1)
+        dense = nn.Conv2d(first.shape[1], second.shape[0], 3, padding=1).to(weight)
+        dense.weight = nn.Parameter(weight * (scale2 * scale3).view(-1, 1, 1, 1))
+        dense.bias = nn.Parameter(scale3 * (scale2 * bias + shift2) + shift3)
+        return TimeFolded(dense)
+
+
+def _affine(bn: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+    """Scale and shift that ``bn`` applies in eval mode, each ``[C]``."""
+    scale = bn.weight / torch.sqrt(bn.running_var + bn.eps)
+    return scale, bn.bias - bn.running_mean * scale

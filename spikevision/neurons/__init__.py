@@ -1,0 +1,9 @@
+"""Spiking neurons as modules: stateless on ``[T, N, ...]``, streaming by an explicit state."""
+
+from spikevision.neurons.base import SpikingNeuron
+from spikevision.neurons.build import build_neuron
+from spikevision.neurons.integrate_fire import IF
+from spikevision.neurons.lif import LIF
+from spikevision.neurons.parametric_lif import ParametricLIF
+
+__all__ = ['IF', 'LIF', 'ParametricLIF', 'SpikingNeuron', 'build_neuron']

@@ -1,0 +1,53 @@
+"""The time axis of a spiking tensor: put it in, fold it into the batch, take it out."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+
+def repeat_time(x: Tensor, time_steps: int) -> Tensor:
+    """Show the same tensor at every time step, without copying it.
+
+    Args:
+        x: ``[N, ...]``.
+        time_steps: Number of time steps T, at least 1.
+
+    Returns:
+        ``[T, N, ...]``, an expanded view of ``x``.
+
+    Raises:
+        ValueError: If ``time_steps`` is less than 1.
+    """
+    if time_steps < 1:
+        raise ValueError(f'time_steps must be at least 1, got {time_steps}')
+    return x.unsqueeze(0).expand(time_steps, *x.shape)
+
+
+def fold_time(x: Tensor) -> Tensor:
+    """Fold time into the batch: ``[T, N, ...]`` to ``[T * N, ...]``.
+
+    Raises:
+        ValueError: If ``x`` has fewer than two dimensions.
+    """
+    if x.ndim < 2:
+        raise ValueError(f'expected a tensor [T, N, ...], got shape {tuple(x.shape)}')
+    return x.flatten(0, 1)
+
+
+def unfold_time(x: Tensor, time_steps: int) -> Tensor:
+    """Undo :func:`fold_time`: ``[T * N, ...]`` to ``[T, N, ...]``.
+
+    Raises:
+        ValueError: If the first dimension is not a multiple of ``time_steps``.
+    """
+    if time_steps < 1 or x.shape[0] % time_steps:
+        raise ValueError(
+            f'cannot unfold a first dimension of {x.shape[0]} into {time_steps} time steps; '
+            'it must be a multiple of them'
+        )
+    return x.unflatten(0, (time_steps, -1))
+
+
+def mean_time(x: Tensor) -> Tensor:
+    """Average over time: ``[T, N, ...]`` to ``[N, ...]``, a firing rate if ``x`` is spikes."""
+    return x.mean(dim=0)

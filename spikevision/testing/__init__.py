@@ -1,0 +1,5 @@
+"""What tests, benchmarks and users share: ready-built models."""
+
+from spikevision.testing.models import build_classifier
+
+__all__ = ["build_classifier"]
