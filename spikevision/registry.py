@@ -44,7 +44,9 @@ MODELS = LibraryAwareRegistry(
     modules={
         "spikevision.neurons": None,
         "spikevision.backbones": None,
+        "spikevision.necks": None,
         "spikevision.heads.classification": "mmpretrain",
+        "spikevision.heads.segmentation": "mmseg",
     },
 )
 DATASETS = LibraryAwareRegistry(
@@ -53,7 +55,11 @@ DATASETS = LibraryAwareRegistry(
 TRANSFORMS = LibraryAwareRegistry(
     "transform", parent=roots.TRANSFORMS, modules={"spikevision.datasets": "mmpretrain"}
 )
-HOOKS = LibraryAwareRegistry("hook", parent=roots.HOOKS, modules={"spikevision.jobs": None})
+HOOKS = LibraryAwareRegistry(
+    "hook",
+    parent=roots.HOOKS,
+    modules={"spikevision.jobs": None, "spikevision.jobs.segmentation_labels": None},
+)
 LOOPS = LibraryAwareRegistry("loop", parent=roots.LOOPS, modules={"spikevision.jobs": None})
 METRICS = LibraryAwareRegistry("metric", parent=roots.METRICS, modules={})
 

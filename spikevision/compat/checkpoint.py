@@ -7,6 +7,7 @@ the list, and turns torch's refusals, which advise switching the guard off, into
 
 import pickle
 import re
+from collections.abc import Callable
 from functools import cache
 from os import PathLike
 from pathlib import Path
@@ -19,9 +20,21 @@ __all__ = ["CheckpointError", "allow_mmengine_checkpoints", "load_from_local", "
 
 MapLocation = Any  # whatever torch.load takes
 
-NUMPY_TYPES = (
-    "Bool Int8 Int16 Int32 Int64 UInt8 UInt16 UInt32 UInt64 Float16 Float32 Float64 Str".split()
-)
+NUMPY_TYPES = [
+    "Bool",
+    "Int8",
+    "Int16",
+    "Int32",
+    "Int64",
+    "UInt8",
+    "UInt16",
+    "UInt32",
+    "UInt64",
+    "Float16",
+    "Float32",
+    "Float64",
+    "Str",
+]
 
 
 class CheckpointError(ValueError):
@@ -30,7 +43,8 @@ class CheckpointError(ValueError):
 
 def _numpy_globals() -> list[Any]:
     """What a pickled NumPy array or scalar names, under the module names of NumPy 1 and 2."""
-    scalar, array = np.float64(0).__reduce__()[0], np.zeros(0).__reduce__()[0]
+    scalar: Any = np.float64(0).__reduce__()[0]
+    array: Any = np.zeros(0).__reduce__()[0]
     renamed = [
         (function, f"numpy.{core}.multiarray.{function.__name__}")
         for function in (scalar, array)
@@ -39,11 +53,25 @@ def _numpy_globals() -> list[Any]:
     return [np.ndarray, np.dtype, *renamed, *(getattr(np.dtypes, f"{n}DType") for n in NUMPY_TYPES)]
 
 
+def _statistic(owner: Any, name: str) -> Callable[..., Any]:
+    """Stand in for ``getattr`` in a checkpoint: a HistoryBuffer names its methods by it, and nobody else may.
+
+    Raises:
+        pickle.UnpicklingError: If anything but a statistic of HistoryBuffer is asked for.
+    """
+    from mmengine.logging import HistoryBuffer
+
+    HistoryBuffer()  # its first instance fills the table
+    if owner is HistoryBuffer and name in HistoryBuffer._statistics_methods:
+        return HistoryBuffer._statistics_methods[name]
+    raise pickle.UnpicklingError("Unsupported GLOBAL builtins.getattr")
+
+
 @cache
 def allow_mmengine_checkpoints() -> None:
     """Let torch and mmengine read mmengine's checkpoints safely; called once per process, later calls do nothing.
 
-    Puts ``HistoryBuffer``, ``ConfigDict`` and plain NumPy values on torch's list of safe names, and registers
+    Puts ``HistoryBuffer`` with its statistics, ``ConfigDict`` and plain NumPy values on torch's list of safe names, and registers
     :func:`load_from_local` as mmengine's loader of local files, so ``Runner.resume``, ``load_checkpoint`` and
     ``init_detector`` fail with the errors of :func:`safe_load`.
     """
@@ -51,8 +79,8 @@ def allow_mmengine_checkpoints() -> None:
     from mmengine.logging import HistoryBuffer
     from mmengine.runner import CheckpointLoader
 
-    buffer = (HistoryBuffer, "mmengine.logging.history_buffer.HistoryBuffer")
-    torch.serialization.add_safe_globals([buffer, ConfigDict, *_numpy_globals()])
+    statistic = (_statistic, "builtins.getattr")
+    torch.serialization.add_safe_globals([HistoryBuffer, statistic, ConfigDict, *_numpy_globals()])
     CheckpointLoader.register_scheme(prefixes="", loader=load_from_local, force=True)
 
 
@@ -61,9 +89,7 @@ def load_from_local(filename: str, map_location: MapLocation = None) -> dict[str
     return safe_load(filename, map_location=map_location)
 
 
-def safe_load(
-    path: str | PathLike[str], map_location: MapLocation = "cpu"
-) -> dict[str, Any]:
+def safe_load(path: str | PathLike[str], map_location: MapLocation = "cpu") -> dict[str, Any]:
     """Read a checkpoint without executing anything in it.
 
     Args:
@@ -86,7 +112,9 @@ def safe_load(
         checkpoint = torch.load(path, map_location=map_location, weights_only=True)
     except pickle.UnpicklingError as error:
         raise CheckpointError(_refusal(path, str(error))) from None
-    except (RuntimeError, EOFError, KeyError, IndexError, ValueError, TypeError) as error:
+    except OSError:
+        raise
+    except Exception as error:  # a damaged file may break the reader anywhere
         raise CheckpointError(_damage(path, error)) from error
     if not isinstance(checkpoint, dict):
         raise CheckpointError(
@@ -109,7 +137,8 @@ def _refusal(path: Path, message: str) -> str:
 
 
 def _damage(path: Path, error: Exception) -> str:
-    reason = (str(error) or type(error).__name__).splitlines()[0]
+    reason = (str(error) or type(error).__name__).splitlines()[0].split(". ")[0]
     return (
-        f"{path} ({path.stat().st_size} bytes) cannot be read; it is truncated, damaged or no checkpoint: {reason}"
+        f"{path} ({path.stat().st_size} bytes) cannot be read: {reason}. Is the file truncated, or no checkpoint at all? "
+        "Copy it again, or take the checkpoint before it."
     )

@@ -34,6 +34,11 @@ class Geometry(NamedTuple):
     deform_groups: int
 
 
+def _no_mask(input: Tensor) -> Tensor:
+    """What torchvision's kernels take for no mask."""
+    return input.new_zeros(input.size(0), 1)
+
+
 def _forward(
     input: Tensor,
     weight: Tensor,
@@ -42,12 +47,11 @@ def _forward(
     mask: Tensor | None = None,
     bias: Tensor | None = None,
 ) -> Tensor:
-    none = input.new_zeros(0)
     return torch.ops.torchvision.deform_conv2d(
         input,
         weight,
         offset,
-        none if mask is None else mask,
+        _no_mask(input) if mask is None else mask,
         input.new_zeros(weight.size(0)) if bias is None else bias,
         *geometry,
         mask is not None,
@@ -68,7 +72,7 @@ def _backward(
         input,
         weight,
         offset,
-        input.new_zeros(0) if mask is None else mask,
+        _no_mask(input) if mask is None else mask,
         input.new_zeros(weight.size(0)),
         *geometry,
         mask is not None,

@@ -97,7 +97,7 @@ def _align(
     sampling_ratio: int,
     aligned: bool,
 ) -> Tensor:
-    """torchvision's RoIAlign, computed in the wider of the two types and at least in float32."""
+    """Torchvision's RoIAlign, computed in the wider of the two types and at least in float32."""
     wide = torch.promote_types(torch.promote_types(input.dtype, rois.dtype), torch.float32)
     return torch.ops.torchvision.roi_align(
         input.to(wide), rois.to(wide), scale, *bins, sampling_ratio, aligned

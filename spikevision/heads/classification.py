@@ -1,5 +1,6 @@
 """The published classifier readouts of Spikformer and Meta-SpikeFormer as an mmpretrain head."""
 
+from mmpretrain.models import ImageClassifier
 from mmpretrain.models.heads import ClsHead
 from torch import Tensor, nn
 
@@ -7,7 +8,7 @@ from spikevision.neurons import build_neuron
 from spikevision.ops.time_axis import mean_time
 from spikevision.registry import MODELS
 
-__all__ = ["SpikingClsHead"]
+__all__ = ["SpikingClsHead", "build_classifier"]
 
 
 @MODELS.register_module()
@@ -61,3 +62,29 @@ class SpikingClsHead(ClsHead):
         """Logits ``[N, classes]``."""
         logits = self.forward_heads(feats)
         return sum(logits) / len(logits)
+
+
+def build_classifier(
+    backbone: dict, num_classes: int, distillation_head: bool = False
+) -> ImageClassifier:
+    """An mmpretrain ImageClassifier with the readout that was published with the backbone.
+
+    Args:
+        backbone: Config such as ``dict(type='MetaSpikeFormer', arch='15m', time_steps=4)``, with or without scope.
+        num_classes: Number of classes.
+        distillation_head: Whether to add the second classifier that learns from a teacher.
+
+    Returns:
+        A classifier whose ``forward(images)`` gives logits ``[N, classes]``.
+    """
+    name = backbone["type"].removeprefix("spikevision.")
+    built = MODELS.build({**backbone, "type": f"spikevision.{name}"})
+    head = dict(
+        type="spikevision.SpikingClsHead",
+        num_classes=num_classes,
+        in_channels=built.feature_specs()[-1].channels,
+        spiking=name != "Spikformer",
+        neuron=backbone.get("neuron"),
+        distillation_head=distillation_head,
+    )
+    return ImageClassifier(backbone=built, head=head)

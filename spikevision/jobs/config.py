@@ -1,5 +1,6 @@
 """Read a text config, apply the overrides, and check what can be checked before anything is built."""
 
+import copy
 import difflib
 import inspect
 from collections.abc import Iterator, Mapping
@@ -32,10 +33,12 @@ def load_config(path: str | Path, *, options: Mapping[str, Any] | None = None) -
         config = Config.fromfile(path, lazy_import=False)
     except (SyntaxError, AttributeError, TypeError, KeyError, OSError) as error:
         raise ValueError(f"cannot read config {str(path)!r}: {error}") from error
-    except Exception as error:  # mmengine wraps its own parse errors in classes that it does not export
+    except (
+        Exception
+    ) as error:  # mmengine wraps its own parse errors in classes that it does not export
         raise ValueError(f"cannot read config {str(path)!r}: {error}") from error
     _check_options(config, options or {})
-    config.merge_from_dict(dict(options or {}))
+    config.merge_from_dict(copy.deepcopy(dict(options or {})))  # mmengine pops '_delete_' from it
     return config
 
 

@@ -34,7 +34,11 @@ def start_processes(launcher: str, config: Config) -> None:
             torch.distributed.init_process_group("gloo")
     if not torch.cuda.is_available():
         wrapper = {"type": "MMDistributedDataParallel", "broadcast_buffers": False}
-        config.model_wrapper_cfg = {**wrapper, **config.get("model_wrapper_cfg", {}), "device_ids": None}
+        config.model_wrapper_cfg = {
+            **wrapper,
+            **config.get("model_wrapper_cfg", {}),
+            "device_ids": None,
+        }
 
 
 def from_main_process(path: Path | None) -> Path:

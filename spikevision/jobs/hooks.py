@@ -8,12 +8,12 @@ from mmengine.dist import all_reduce
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from spikevision.jobs.checkpointing import BACKEND
+from spikevision.jobs.files import write_atomically
 from spikevision.jobs.loops import ResumableEpochLoop
 from spikevision.jobs.random_state import capture_random_state
 from spikevision.jobs.record import RunRecord
 from spikevision.jobs.run_dir import LAST
-from spikevision.jobs.checkpointing import BACKEND
-from spikevision.jobs.files import write_atomically
 from spikevision.jobs.stop import StopRequest, TrainingStopped
 from spikevision.registry import HOOKS
 from spikevision.tasks import TaskSpec
@@ -100,7 +100,9 @@ class StopHook(Hook):
         """Whether any process was asked to stop; all processes get the same answer."""
         if not runner.distributed:
             return self._request.signum is not None
-        asked = torch.tensor([self._request.signum or 0], device=next(runner.model.parameters()).device)
+        asked = torch.tensor(
+            [self._request.signum or 0], device=next(runner.model.parameters()).device
+        )
         all_reduce(asked, op="max")
         self._request.signum = int(asked.item()) or None
         return self._request.signum is not None
@@ -113,7 +115,9 @@ class StopHook(Hook):
             backend_args={"backend": BACKEND},
         )
         if runner.rank == 0:
-            write_atomically(f"{runner.work_dir}/{LAST}", f"{runner.work_dir}/{INTERRUPTED}".encode())
+            write_atomically(
+                f"{runner.work_dir}/{LAST}", f"{runner.work_dir}/{INTERRUPTED}".encode()
+            )
         assert self._request.signum is not None
         raise TrainingStopped(self._request.signum)
 
@@ -134,7 +138,9 @@ class RecordHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Record the seed and the length of the run."""
-        self._record.update(seed=runner.seed, max_epochs=runner.max_epochs, max_iters=runner.max_iters)
+        self._record.update(
+            seed=runner.seed, max_epochs=runner.max_epochs, max_iters=runner.max_iters
+        )
 
     def after_train_epoch(self, runner: Runner) -> None:
         """Record the progress."""

@@ -112,7 +112,9 @@ def test_pipeline(config: Config) -> list[dict[str, Any]]:
     """
     dataset = (config.get("test_dataloader") or {}).get("dataset")
     if not dataset or "pipeline" not in dataset:
-        raise ValueError("the config has no test_dataloader.dataset.pipeline to prepare images with")
+        raise ValueError(
+            "the config has no test_dataloader.dataset.pipeline to prepare images with"
+        )
     return list(dataset["pipeline"])
 
 
@@ -125,5 +127,3 @@ def _class_names(checkpoint: dict[str, Any], config: Config) -> tuple[str, ...]:
         if source.get("classes"):
             return tuple(source["classes"])
     return ()
-
-

@@ -10,7 +10,9 @@ from mmpretrain.visualization import UniversalVisualizer
 SHORT_EDGE_PX = 224
 
 
-def describe(image: Path, result: DataSample, classes: tuple[str, ...], picture: Path) -> dict[str, Any]:
+def describe(
+    image: Path, result: DataSample, classes: tuple[str, ...], picture: Path
+) -> dict[str, Any]:
     """Save an annotated picture and give the prediction.
 
     Args:

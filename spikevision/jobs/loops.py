@@ -11,7 +11,7 @@ from torch.utils.data import BatchSampler, Sampler
 from spikevision.jobs.random_state import restore_random_state
 from spikevision.registry import LOOPS
 
-VALIDATED = "validated_epoch"
+VALIDATED = "last_epoch_validated"  # not "val...": mmengine would log it as a metric
 
 
 class ResumableBatchSampler(Sampler[list[int]]):
@@ -91,7 +91,9 @@ class ResumableEpochLoop(EpochBasedTrainLoop):
         start = self._start_batch()
         self.dataloader.batch_sampler.skip_next = start
         batches = iter(self.dataloader)
-        if start:  # only now: making the iterator has drawn a number, as it had in the undisturbed run
+        if (
+            start
+        ):  # only now: making the iterator has drawn a number, as it had in the undisturbed run
             self._restore_random_state()
         for index, batch in enumerate(batches, start):
             self.run_iter(index, batch)

@@ -1,5 +1,6 @@
 """``run.json``: what was run, with which versions and seed, and what came of it."""
 
+import contextlib
 import json
 import platform
 import subprocess
@@ -18,7 +19,16 @@ from spikevision.jobs.files import write_json
 from spikevision.jobs.run_dir import RECORD
 from spikevision.jobs.spec import RunSpec
 
-LIBRARIES = ("torch", "torchvision", "numpy", "mmengine", "mmcv", "mmcv-lite", "mmpretrain", "mmdet")
+LIBRARIES = (
+    "torch",
+    "torchvision",
+    "numpy",
+    "mmengine",
+    "mmcv",
+    "mmcv-lite",
+    "mmpretrain",
+    "mmdet",
+)
 
 
 class RunRecord:
@@ -80,10 +90,8 @@ class RunRecord:
             return
         status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
         text = "".join(traceback.format_exception(kind, error, trace))
-        try:
+        with contextlib.suppress(OSError):  # a full disk may be what failed: that error matters
             self.update(status=status, error=f"{type(error).__name__}: {error}", traceback=text)
-        except OSError:  # the disk may be what failed: the error that matters is the first one
-            pass
 
 
 def git_commit() -> str | None:
@@ -111,7 +119,7 @@ def versions() -> dict[str, str]:
             found[library] = metadata.version(library)
         except metadata.PackageNotFoundError:
             continue
-    return found
+    return {**found, "torch": str(torch.__version__)}  # with the kind of its build
 
 
 def device_name() -> str:

@@ -42,7 +42,9 @@ def prepare(spec: RunSpec) -> Job:
 
 
 @contextmanager
-def recorded(job: Job, spec: RunSpec, *, name: str, run_dir: Path | None = None) -> Iterator[RunRecord]:
+def recorded(
+    job: Job, spec: RunSpec, *, name: str, run_dir: Path | None = None
+) -> Iterator[RunRecord]:
     """Run folder and record around a job's work.
 
     The folder is new unless ``run_dir`` is given. The config is written to it as ``config.py`` and read again from

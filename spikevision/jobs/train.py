@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
+from mmengine.registry import MODELS
 from mmengine.runner import Runner
 
 from spikevision.jobs.config import check_data
@@ -37,16 +38,16 @@ def train(spec: RunSpec) -> RunResult:
         check_data(job.config, loaders=("train_dataloader", "val_dataloader"))
         point = find_resume_point(spec.resume, base=job.base) if spec.resume else None
         _make_resumable(job.config)
-        _load_safely(job.config, point)
+        _check_start(job.config, point)
         run_dir = point.run_dir if point else None
         with recorded(job, spec, name="train", run_dir=run_dir) as record:
-            return _run(job, record, request, point)
+            return _run(job, record, request)
 
 
-def _run(job: Job, record: RunRecord, request: StopRequest, point: ResumePoint | None) -> RunResult:
-    runner = _build_runner(job, record, request)
-    if point is not None:
-        check_resumable(runner.model, point.checkpoint)
+def _run(job: Job, record: RunRecord, request: StopRequest) -> RunResult:
+    runner = Runner.from_cfg(job.config)
+    runner.register_hook(StopHook(request))
+    runner.register_hook(RecordHook(record, task=job.task))
     run_dir = Path(runner.work_dir)
     try:
         runner.train()
@@ -55,13 +56,6 @@ def _run(job: Job, record: RunRecord, request: StopRequest, point: ResumePoint |
         return _result(run_dir, record, signal=stop.signum)
     record.update(status="finished")
     return _result(run_dir, record)
-
-
-def _build_runner(job: Job, record: RunRecord, request: StopRequest) -> Runner:
-    runner = Runner.from_cfg(job.config)
-    runner.register_hook(StopHook(request))
-    runner.register_hook(RecordHook(record, task=job.task))
-    return runner
 
 
 def _result(run_dir: Path, record: RunRecord, *, signal: int | None = None) -> RunResult:
@@ -82,16 +76,23 @@ def _make_resumable(config: Config) -> None:
         loop.pop("by_epoch", None)
         config.train_cfg = {**loop, "type": "spikevision.ResumableEpochLoop"}
     hooks: dict[str, Any] = dict(config.get("default_hooks") or {})
-    saver: dict[str, Any] = dict(hooks.get("checkpoint") or {"type": "CheckpointHook", "interval": 1})
-    if saver.get("type") in STOCK_CHECKPOINTS and not saver.keys() & {"backend_args", "file_client_args"}:
+    saver: dict[str, Any] = dict(
+        hooks.get("checkpoint") or {"type": "CheckpointHook", "interval": 1}
+    )
+    if saver.get("type") in STOCK_CHECKPOINTS and not saver.keys() & {
+        "backend_args",
+        "file_client_args",
+    }:
         hooks["checkpoint"] = {**saver, "type": "spikevision.AtomicCheckpointHook"}
     config.default_hooks = hooks
     ours = {"type": "spikevision.ResumeStateHook"}
-    config.custom_hooks = [hook for hook in config.get("custom_hooks") or [] if hook != ours] + [ours]
+    config.custom_hooks = [hook for hook in config.get("custom_hooks") or [] if hook != ours] + [
+        ours
+    ]
 
 
-def _load_safely(config: Config, point: ResumePoint | None) -> None:
-    """Read the checkpoint that the run will start from before anything is built, and take over its seed."""
+def _check_start(config: Config, point: ResumePoint | None) -> None:
+    """Read the checkpoint that the run will start from before a run folder is touched, and take over its seed."""
     config.resume = point is not None
     if point is None:
         source = config.get("load_from")
@@ -99,6 +100,9 @@ def _load_safely(config: Config, point: ResumePoint | None) -> None:
             read_checkpoint(source)
         return
     config.load_from = str(point.checkpoint)
-    seed = read_checkpoint(point.checkpoint).get("meta", {}).get("seed")
-    if seed is not None:  # the samplers are built with it, before mmengine reads it from the checkpoint
+    checkpoint = check_resumable(MODELS.build(config.model), point.checkpoint)
+    seed = checkpoint["meta"].get("seed")
+    if (
+        seed is not None
+    ):  # the samplers are built with it, before mmengine reads it from the checkpoint
         config.randomness = {**(config.get("randomness") or {}), "seed": seed}

@@ -83,7 +83,9 @@ def check_fits(model: nn.Module, state: Mapping[str, Any], *, path: str | Path) 
     ]
     parts = {"missing": missing, "unexpected": unexpected, "of another size": sizes}
     if any(parts.values()):
-        lists = "; ".join(f"{len(names)} {kind}: {_few(names)}" for kind, names in parts.items() if names)
+        lists = "; ".join(
+            f"{len(names)} {kind}: {_few(names)}" for kind, names in parts.items() if names
+        )
         raise ValueError(f"checkpoint {str(path)!r} is of another model than the config: {lists}")
 
 

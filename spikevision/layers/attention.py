@@ -7,9 +7,42 @@ from torch import Tensor, nn
 from spikevision.neurons import build_neuron
 from spikevision.ops.attention import spiking_attention
 
-__all__ = ["ATTENTIONS", "MaskedSpikingAttention", "SpikingSelfAttention"]
+__all__ = [
+    "ATTENTIONS",
+    "MaskedSpikingAttention",
+    "MaskedSpikingProduct",
+    "SpikingProduct",
+    "SpikingSelfAttention",
+]
 
 ATTENTION_V_THRESHOLD = 0.5  # published for the neuron behind the product; all others fire at 1
+
+
+class SpikingProduct(nn.Module):
+    """``scale * (Q K^T) V`` as a module of its own, so that a hook sees the spikes that enter it.
+
+    Args:
+        scale: Constant factor on the product.
+    """
+
+    def __init__(self, scale: float) -> None:
+        super().__init__()
+        self.scale = scale
+
+    def forward(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """All four ``[T, N, M, D, L]``."""
+        return spiking_attention(q, k, v, scale=self.scale)
+
+    def extra_repr(self) -> str:
+        return f"scale={self.scale}"
+
+
+class MaskedSpikingProduct(nn.Module):
+    """Sum over tokens of ``K * V``, the only additions of SDSA-1, as a module that a hook can watch."""
+
+    def forward(self, k: Tensor, v: Tensor) -> Tensor:
+        """``[T, N, M, D, L]`` twice; returns ``[T, N, M, D, 1]``."""
+        return (k * v).sum(-1, keepdim=True)
 
 
 class SpikingSelfAttention(nn.Module):
@@ -45,7 +78,7 @@ class SpikingSelfAttention(nn.Module):
         if channels % num_heads:
             raise ValueError(f"{channels} channels do not divide into {num_heads} heads")
         self.num_heads = num_heads
-        self.scale = scale
+        self.product = self._product(scale)
         self.q, self.k, self.v = weight(), weight(), weight()
         self.q_neuron, self.k_neuron, self.v_neuron = (build_neuron(neuron) for _ in "qkv")
         self.attention_neuron = build_neuron(neuron, v_threshold=ATTENTION_V_THRESHOLD)
@@ -60,7 +93,10 @@ class SpikingSelfAttention(nn.Module):
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """Spikes of the attended values; all four ``[T, N, M, D, L]``."""
-        return self.attention_neuron(spiking_attention(q, k, v, scale=self.scale))
+        return self.attention_neuron(self.product(q, k, v))
+
+    def _product(self, scale: float) -> nn.Module:
+        return SpikingProduct(scale)
 
     def _split_heads(self, x: Tensor) -> Tensor:
         return x.flatten(3).unflatten(2, (self.num_heads, -1))
@@ -74,7 +110,10 @@ class MaskedSpikingAttention(SpikingSelfAttention):
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """Spikes of the masked queries; all four ``[T, N, M, D, L]``."""
-        return q * self.attention_neuron((k * v).sum(-1, keepdim=True))
+        return q * self.attention_neuron(self.product(k, v))
+
+    def _product(self, scale: float) -> nn.Module:
+        return MaskedSpikingProduct()  # SDSA-1 has no scale
 
 
 ATTENTIONS = {"sdsa1": MaskedSpikingAttention, "sdsa3": SpikingSelfAttention}

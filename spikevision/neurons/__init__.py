@@ -6,4 +6,4 @@ from spikevision.neurons.integrate_fire import IF
 from spikevision.neurons.lif import LIF
 from spikevision.neurons.parametric_lif import ParametricLIF
 
-__all__ = ['IF', 'LIF', 'ParametricLIF', 'SpikingNeuron', 'build_neuron']
+__all__ = ["IF", "LIF", "ParametricLIF", "SpikingNeuron", "build_neuron"]

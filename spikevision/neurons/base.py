@@ -9,8 +9,7 @@ from typing import Any, overload
 import torch
 from torch import Tensor, nn
 
-from spikevision.ops import run_steps
-from spikevision.ops.multistep import state_dtype
+from spikevision.ops import run_steps, state_dtype
 from spikevision.ops.surrogate import resolve_surrogate
 
 
@@ -48,7 +47,7 @@ class SpikingNeuron(nn.Module):
         v_threshold: float = 1.0,
         v_reset: float | None = 0.0,
         detach_reset: bool = True,
-        surrogate: str = 'sigmoid',
+        surrogate: str = "sigmoid",
         alpha: float | None = None,
     ) -> None:
         super().__init__()
@@ -58,11 +57,11 @@ class SpikingNeuron(nn.Module):
         self.surrogate, self.alpha = resolve_surrogate(surrogate, alpha)
         if not (math.isfinite(self.v_threshold) and math.isfinite(self.v_rest)):
             raise ValueError(
-                f'v_threshold and v_reset must be finite, got {v_threshold} and {v_reset}'
+                f"v_threshold and v_reset must be finite, got {v_threshold} and {v_reset}"
             )
         if self.v_threshold <= self.v_rest:
             raise ValueError(
-                f'v_threshold must be above the reset potential {self.v_rest}, got {v_threshold}'
+                f"v_threshold must be above the reset potential {self.v_rest}, got {v_threshold}"
             )
 
     @property
@@ -115,7 +114,7 @@ class SpikingNeuron(nn.Module):
 
     def extra_repr(self) -> str:
         """Settings as they would be passed to the constructor."""
-        return ', '.join(f'{key}={value!r}' for key, value in self._shown().items())
+        return ", ".join(f"{key}={value!r}" for key, value in self._shown().items())
 
     def _dynamics(self) -> tuple[Callable[..., Any], tuple[Tensor, ...], dict[str, Any]]:
         """The step of :mod:`spikevision.ops.dynamics`, its tensor parameters and its settings."""
@@ -128,37 +127,37 @@ class SpikingNeuron(nn.Module):
     def _fire_settings(self) -> dict[str, Any]:
         """Settings of :func:`spikevision.ops.dynamics.fire_and_reset`."""
         return {
-            'v_threshold': self.v_threshold,
-            'v_reset': self.v_reset,
-            'detach_reset': self.detach_reset,
-            'surrogate': self.surrogate,
-            'alpha': self.alpha,
+            "v_threshold": self.v_threshold,
+            "v_reset": self.v_reset,
+            "detach_reset": self.detach_reset,
+            "surrogate": self.surrogate,
+            "alpha": self.alpha,
         }
 
     @staticmethod
     def _check_input(x: Tensor) -> None:
         if x.ndim < 2:
             raise ValueError(
-                f'a neuron takes [T, N, ...], time first, got shape {tuple(x.shape)}; '
-                'for a single time step use x.unsqueeze(0)'
+                f"a neuron takes [T, N, ...], time first, got shape {tuple(x.shape)}; "
+                "for a single time step use x.unsqueeze(0)"
             )
         if x.shape[0] < 1:
-            raise ValueError(f'a neuron needs at least one time step, got shape {tuple(x.shape)}')
+            raise ValueError(f"a neuron needs at least one time step, got shape {tuple(x.shape)}")
         if not x.is_floating_point():
             raise ValueError(
-                f'a neuron takes a floating-point input current, got {x.dtype}; use x.float()'
+                f"a neuron takes a floating-point input current, got {x.dtype}; use x.float()"
             )
 
     @staticmethod
     def _check_state(x: Tensor, state: Tensor) -> None:
         if state.shape != x.shape[1:]:
             raise ValueError(
-                f'state of shape {tuple(state.shape)} does not fit input of shape '
-                f'{tuple(x.shape)}: expected {tuple(x.shape[1:])}; start a new stream with '
-                'neuron.initial_state(x)'
+                f"state of shape {tuple(state.shape)} does not fit input of shape "
+                f"{tuple(x.shape)}: expected {tuple(x.shape[1:])}; start a new stream with "
+                "neuron.initial_state(x)"
             )
         if state.dtype != state_dtype(x):
             raise ValueError(
-                f'state of {state.dtype} does not fit input of {x.dtype}: '
-                f'expected {state_dtype(x)}; start a new stream with neuron.initial_state(x)'
+                f"state of {state.dtype} does not fit input of {x.dtype}: "
+                f"expected {state_dtype(x)}; start a new stream with neuron.initial_state(x)"
             )

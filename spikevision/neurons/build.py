@@ -25,10 +25,12 @@ def build_neuron(cfg: dict[str, Any] | None = None, **overrides: Any) -> Spiking
     """
     if cfg is not None and not isinstance(cfg, dict):
         raise ValueError(f"a neuron's config is a dict such as dict(type='LIF'), got {cfg!r}")
-    cfg = {'type': 'LIF', **(cfg or {}), **overrides}
-    if isinstance(cfg['type'], str) and '.' not in cfg['type']:
-        cfg['type'] = f'{MODELS.scope}.{cfg["type"]}'  # found whatever mm library's scope is current
+    cfg = {"type": "LIF", **(cfg or {}), **overrides}
+    if isinstance(cfg["type"], str) and "." not in cfg["type"]:
+        cfg["type"] = (
+            f"{MODELS.scope}.{cfg['type']}"  # found whatever mm library's scope is current
+        )
     neuron = MODELS.build(cfg)
     if not isinstance(neuron, SpikingNeuron):
-        raise ValueError(f'config {cfg!r} builds a {type(neuron).__name__}, not a SpikingNeuron')
+        raise ValueError(f"config {cfg!r} builds a {type(neuron).__name__}, not a SpikingNeuron")
     return neuron

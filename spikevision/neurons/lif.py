@@ -21,7 +21,7 @@ def check_tau(tau: float) -> float:
     """
     tau = float(tau)
     if not (tau > 1.0 and math.isfinite(tau)):
-        raise ValueError(f'tau must be more than 1 time step, got {tau}; for no leak use IF')
+        raise ValueError(f"tau must be more than 1 time step, got {tau}; for no leak use IF")
     return tau
 
 
@@ -44,5 +44,5 @@ class LIF(SpikingNeuron):
         self.decay_input = bool(decay_input)
 
     def _dynamics(self) -> tuple[Callable[..., Any], tuple[Tensor, ...], dict[str, Any]]:
-        settings = {'tau': self.tau, 'decay_input': self.decay_input, **self._fire_settings()}
+        settings = {"tau": self.tau, "decay_input": self.decay_input, **self._fire_settings()}
         return lif_step, (), settings

@@ -43,8 +43,8 @@ class ParametricLIF(SpikingNeuron):
         return 1.0 + math.exp(-self.w.item())
 
     def _dynamics(self) -> tuple[Callable[..., Any], tuple[Tensor, ...], dict[str, Any]]:
-        settings = {'decay_input': self.decay_input, **self._fire_settings()}
+        settings = {"decay_input": self.decay_input, **self._fire_settings()}
         return parametric_lif_step, (self.w,), settings
 
     def _shown(self) -> dict[str, Any]:
-        return {'init_tau': self.init_tau, **super()._shown()}
+        return {"init_tau": self.init_tau, **super()._shown()}

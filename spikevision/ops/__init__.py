@@ -1,24 +1,28 @@
 """Pure functions of tensors: surrogate gradients, neuron dynamics, the time axis, encoding."""
 
+from spikevision.ops.backend import get_neuron_backend, neuron_backend, set_neuron_backend
 from spikevision.ops.dynamics import if_step, lif_step, parametric_lif_step
 from spikevision.ops.encode import encode_direct
-from spikevision.ops.multistep import neuron_backend, run_steps, set_neuron_backend
+from spikevision.ops.multistep import run_steps
+from spikevision.ops.recurrence import state_dtype
 from spikevision.ops.surrogate import DEFAULT_ALPHA, SURROGATES, spike
 from spikevision.ops.time_axis import fold_time, mean_time, repeat_time, unfold_time
 
 __all__ = [
-    'DEFAULT_ALPHA',
-    'SURROGATES',
-    'encode_direct',
-    'fold_time',
-    'if_step',
-    'lif_step',
-    'mean_time',
-    'neuron_backend',
-    'parametric_lif_step',
-    'repeat_time',
-    'run_steps',
-    'set_neuron_backend',
-    'spike',
-    'unfold_time',
+    "DEFAULT_ALPHA",
+    "SURROGATES",
+    "encode_direct",
+    "fold_time",
+    "get_neuron_backend",
+    "if_step",
+    "lif_step",
+    "mean_time",
+    "neuron_backend",
+    "parametric_lif_step",
+    "repeat_time",
+    "run_steps",
+    "set_neuron_backend",
+    "spike",
+    "state_dtype",
+    "unfold_time",
 ]

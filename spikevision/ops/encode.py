@@ -24,12 +24,12 @@ def encode_direct(x: Tensor, time_steps: int) -> Tensor:
         return repeat_time(x, time_steps)
     if x.ndim != 5:
         raise ValueError(
-            'expected images [N, C, H, W] or event frames [N, T, C, H, W], '
-            f'got shape {tuple(x.shape)}'
+            "expected images [N, C, H, W] or event frames [N, T, C, H, W], "
+            f"got shape {tuple(x.shape)}"
         )
     if x.shape[1] != time_steps:
         raise ValueError(
-            f'event frames of shape {tuple(x.shape)} hold {x.shape[1]} time steps, but the model '
-            f'runs {time_steps}; set time_steps={x.shape[1]} or cut the events into {time_steps}'
+            f"event frames of shape {tuple(x.shape)} hold {x.shape[1]} time steps, but the model "
+            f"runs {time_steps}; set time_steps={x.shape[1]} or cut the events into {time_steps}"
         )
     return x.transpose(0, 1)

@@ -1,46 +1,120 @@
-"""Run a neuron's step over time: plain autograd loop, or recomputation in cache-sized chunks."""
+"""Run a neuron over all its time steps, fast, on any shape and memory layout."""
 
 from __future__ import annotations
 
-import os
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
-BACKENDS = ('auto', 'compiled', 'chunked', 'plain')
-_backend = os.environ.get('SPIKEVISION_NEURON_BACKEND', 'auto')
+from spikevision.ops import chunked, compiled
+from spikevision.ops.backend import resolve_backend
+from spikevision.ops.recurrence import Recurrence
 
-
-def set_neuron_backend(name: str) -> None:
-    global _backend
-    if name not in BACKENDS:
-        raise ValueError(f'unknown neuron backend {name!r}; known ones: {", ".join(BACKENDS)}')
-    _backend = name
+__all__ = ["run_steps"]
 
 
-@contextmanager
-def neuron_backend(name: str) -> Iterator[None]:
-    previous = _backend
-    set_neuron_backend(name)
-    try:
-        yield
-    finally:
-        set_neuron_backend(previous)
+def run_steps(
+    step: Callable[..., tuple[Tensor, Tensor]],
+    x: Tensor,
+    v0: Tensor | float,
+    *params: Tensor,
+    **settings: Any,
+) -> tuple[Tensor, Tensor | None]:
+    """Run a neuron's step over time, with gradients to ``x``, ``v0`` and ``params``.
+
+    Nothing but the inputs is kept for the backward pass; the membrane potential is recomputed.
+    How it runs is chosen by :func:`spikevision.ops.set_neuron_backend`.
+
+    Args:
+        step: A step of :mod:`spikevision.ops.dynamics`,
+            ``step(x, v, *params, **settings) -> (spikes, v)``, element by element.
+        x: Input current ``[T, ...]``, any memory layout; a tensor expanded over time is not
+            copied.
+        v0: Membrane potential ``[...]`` to start from, or the number that all start from.
+        *params: Further tensors for the step, of no dimensions.
+        **settings: Keyword arguments of the step; hashable.
+
+    Returns:
+        Spikes of the shape, dtype and memory layout of ``x``, and the last membrane potential
+        if ``v0`` is a tensor, else None. For float16 and bfloat16 inputs the potential is float32.
+    """
+    state = v0 if isinstance(v0, Tensor) else None
+    v_rest = 0.0 if isinstance(v0, Tensor) else float(v0)
+    recurrence = Recurrence(step, tuple(settings.items()), v_rest)
+    backend = resolve_backend(x)
+    if backend == "plain" or x[0].numel() < 2:  # compilers treat sizes 0 and 1 as constants
+        return recurrence.run(x, state, params)
+    order = _memory_order(x)
+    flat_x, flat_v0 = _flatten(x, order), None
+    if state is not None:
+        flat_v0 = state.permute([axis - 1 for axis in order[1:]]).flatten()
+    runner = compiled if backend == "compiled" else chunked
+    spikes, v = _run(runner, recurrence, flat_x, flat_v0, params)
+    shape, inverse = [x.shape[axis] for axis in order], _inverse(order)
+    spikes = spikes.view(shape).permute(inverse)
+    if v is None:
+        return spikes, None
+    return spikes, v.view(shape[1:]).permute([axis - 1 for axis in inverse[1:]])
 
 
-def state_dtype(x: Tensor) -> torch.dtype:
-    return torch.float32 if x.dtype in (torch.float16, torch.bfloat16) else x.dtype
+def _run(
+    runner: ModuleType,
+    recurrence: Recurrence,
+    x: Tensor,
+    v0: Tensor | None,
+    params: tuple[Tensor, ...],
+) -> tuple[Tensor, Tensor | None]:
+    inputs = [x, *params] if v0 is None else [x, v0, *params]
+    if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in inputs):
+        return _Recompute.apply(runner, recurrence, x, v0, *params)
+    return runner.forward(recurrence, x, v0, params)
 
 
-def run_steps(step: Callable, x: Tensor, v0: Tensor, *params: Tensor, **hyper):
-    """Placeholder: plain loop; the fast paths arrive in place."""
-    dtype = state_dtype(x)
-    v = v0 if isinstance(v0, Tensor) else torch.full_like(x[0], v0, dtype=dtype)
-    spikes = []
-    for x_t in x.unbind(0):
-        s, v = step(x_t.to(dtype), v, *params, **hyper)
-        spikes.append(s.to(x.dtype))
-    return torch.stack(spikes), v
+class _Recompute(torch.autograd.Function):
+    """Keep the inputs only, and let the runner compute gradients from them."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        runner: ModuleType,
+        recurrence: Recurrence,
+        x: Tensor,
+        v0: Tensor | None,
+        *params: Tensor,
+    ) -> tuple[Tensor, Tensor | None]:
+        ctx.runner, ctx.recurrence = runner, recurrence
+        ctx.save_for_backward(x, v0, *params)
+        return runner.forward(recurrence, x, v0, params)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad_spikes: Tensor, grad_v: Tensor | None) -> tuple[Tensor | None, ...]:
+        x, v0, *params = ctx.saved_tensors
+        grad_x, grad_v0, grad_params = ctx.runner.backward(
+            ctx.recurrence, x, v0, params, grad_spikes, grad_v
+        )
+        return None, None, grad_x, grad_v0, *grad_params
+
+
+def _memory_order(x: Tensor) -> list[int]:
+    """Axes of ``x``, time first, the others from the slowest in memory to the fastest."""
+    axes = range(1, x.ndim)
+    if any(x.stride(axis) == 0 and x.shape[axis] > 1 for axis in axes):
+        return [0, *axes]
+    return [0, *sorted(axes, key=lambda axis: (-x.stride(axis), axis))]
+
+
+def _inverse(order: list[int]) -> list[int]:
+    return sorted(range(len(order)), key=order.__getitem__)
+
+
+def _flatten(x: Tensor, order: list[int]) -> Tensor:
+    """``x`` as ``[T, M]``, one view if its memory allows it: dense, or expanded over time."""
+    if len(x) == 1:
+        return x[0].permute([axis - 1 for axis in order[1:]]).flatten().unsqueeze(0)
+    flat = x.permute(order).flatten(1)
+    return flat if flat.stride(0) in (0, flat.shape[1]) else flat.contiguous()

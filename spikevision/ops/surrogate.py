@@ -31,18 +31,18 @@ def rectangular(u: Tensor, alpha: float) -> Tensor:
 
 
 SURROGATES: dict[str, Callable[[Tensor, float], Tensor]] = {
-    'sigmoid': sigmoid,
-    'atan': atan,
-    'triangular': triangular,
-    'rectangular': rectangular,
+    "sigmoid": sigmoid,
+    "atan": atan,
+    "triangular": triangular,
+    "rectangular": rectangular,
 }
 """Smooth stand-ins ``p(u, alpha)`` of the step function, by name."""
 
 DEFAULT_ALPHA: dict[str, float] = {
-    'sigmoid': 4.0,
-    'atan': 2.0,
-    'triangular': 1.0,
-    'rectangular': 1.0,
+    "sigmoid": 4.0,
+    "atan": 2.0,
+    "triangular": 1.0,
+    "rectangular": 1.0,
 }
 """Steepness that is used when none is given, by surrogate."""
 
@@ -61,18 +61,41 @@ def resolve_surrogate(surrogate: str, alpha: float | None) -> tuple[str, float]:
         ValueError: If the name is unknown or ``alpha`` is not a positive finite number.
     """
     if surrogate not in SURROGATES:
-        raise ValueError(f'unknown surrogate {surrogate!r}; known ones: {", ".join(SURROGATES)}')
+        raise ValueError(f"unknown surrogate {surrogate!r}; known ones: {', '.join(SURROGATES)}")
     alpha = DEFAULT_ALPHA[surrogate] if alpha is None else alpha
     if not 0.0 < alpha < math.inf:
-        raise ValueError(f'alpha must be positive and finite, got {alpha}')
+        raise ValueError(f"alpha must be positive and finite, got {alpha}")
     return surrogate, float(alpha)
 
 
-def spike(u: Tensor, surrogate: str = 'sigmoid', alpha: float | None = None) -> Tensor:
-    """Fire where ``u >= 0``; differentiate as the surrogate's smooth curve.
+def heaviside(u: Tensor) -> Tensor:
+    """Ones where ``u >= 0``, else zeros, in the dtype of ``u``; without a gradient."""
+    return u.detach().clone().ge_(0.0)  # on a CPU five times as fast as (u >= 0).to(u.dtype)
+
+
+def with_surrogate_gradient(fired: Tensor, u: Tensor, surrogate: str, alpha: float) -> Tensor:
+    """Give spikes the gradient of a surrogate, without changing their values.
 
     The smooth curve enters as ``p - p.detach()``, which is exactly zero, so that the values stay
     0 and 1 while autograd sees ``dp/du``.
+
+    Args:
+        fired: ``heaviside(u)``.
+        u: Membrane potential minus threshold, any shape, floating point.
+        surrogate: A key of :data:`SURROGATES`.
+        alpha: Steepness of the surrogate.
+
+    Returns:
+        The values of ``fired``, differentiable with respect to ``u``.
+    """
+    if not torch.is_grad_enabled():
+        return fired
+    smooth = SURROGATES[surrogate](u, alpha)
+    return fired + (smooth - smooth.detach())
+
+
+def spike(u: Tensor, surrogate: str = "sigmoid", alpha: float | None = None) -> Tensor:
+    """Fire where ``u >= 0``; differentiate as the surrogate's smooth curve.
 
     Args:
         u: Membrane potential minus threshold, any shape, floating point.
@@ -89,8 +112,4 @@ def spike(u: Tensor, surrogate: str = 'sigmoid', alpha: float | None = None) -> 
         Neftci, Mostafa, Zenke, "Surrogate gradient learning in spiking neural networks", 2019.
     """
     surrogate, alpha = resolve_surrogate(surrogate, alpha)
-    fired = u.detach().clone().ge_(0.0)  # far faster than (u >= 0).to(u.dtype) on a CPU
-    if not torch.is_grad_enabled():
-        return fired
-    smooth = SURROGATES[surrogate](u, alpha)
-    return fired + (smooth - smooth.detach())
+    return with_surrogate_gradient(heaviside(u), u, surrogate, alpha)

@@ -19,7 +19,7 @@ def repeat_time(x: Tensor, time_steps: int) -> Tensor:
         ValueError: If ``time_steps`` is less than 1.
     """
     if time_steps < 1:
-        raise ValueError(f'time_steps must be at least 1, got {time_steps}')
+        raise ValueError(f"time_steps must be at least 1, got {time_steps}")
     return x.unsqueeze(0).expand(time_steps, *x.shape)
 
 
@@ -30,7 +30,7 @@ def fold_time(x: Tensor) -> Tensor:
         ValueError: If ``x`` has fewer than two dimensions.
     """
     if x.ndim < 2:
-        raise ValueError(f'expected a tensor [T, N, ...], got shape {tuple(x.shape)}')
+        raise ValueError(f"expected a tensor [T, N, ...], got shape {tuple(x.shape)}")
     return x.flatten(0, 1)
 
 
@@ -42,8 +42,8 @@ def unfold_time(x: Tensor, time_steps: int) -> Tensor:
     """
     if time_steps < 1 or x.shape[0] % time_steps:
         raise ValueError(
-            f'cannot unfold a first dimension of {x.shape[0]} into {time_steps} time steps; '
-            'it must be a multiple of them'
+            f"cannot unfold a first dimension of {x.shape[0]} into {time_steps} time steps; "
+            "it must be a multiple of them"
         )
     return x.unflatten(0, (time_steps, -1))
 

@@ -1,5 +1,5 @@
 """What tests, benchmarks and users share: ready-built models."""
 
-from spikevision.testing.models import build_classifier
+from spikevision.heads.classification import build_classifier
 
 __all__ = ["build_classifier"]

@@ -127,9 +127,14 @@ def test_train_logits_loss_and_gradient_norms_equal_the_published_ones(published
     torch.testing.assert_close(loss, published.record["train_loss"][0], rtol=1e-9, atol=0)
     model.zero_grad()
     loss.backward()
-    parameters = dict(model.named_parameters())
+    norms = {name: parameter.grad.norm() for name, parameter in model.named_parameters()}
     for key, expected in published.part("train_grad_norm.").items():
-        norm = parameters.pop(FAMILIES[published.family].rename(key)).grad.norm()
-        # a bias before a normalisation has a gradient of rounding errors alone
-        torch.testing.assert_close(norm, expected.squeeze(), rtol=1e-9, atol=1e-12, msg=key)
-    assert not parameters, "the published record names the gradient of every parameter"
+        name = FAMILIES[published.family].rename(key)
+        # Some exact gradients are zero (a bias before a normalisation; weights behind a silent map), and what
+        # is recorded then are rounding errors: compare on the scale of the largest gradient in the same layer.
+        layer = name.rsplit(".", 2)[0]
+        scale = max(norm for other, norm in norms.items() if other.startswith(layer)).item()
+        torch.testing.assert_close(
+            norms[name], expected.squeeze(), rtol=1e-9, atol=1e-9 * scale, msg=key
+        )
+    assert len(norms) == len(published.part("train_grad_norm.")), "a parameter without a record"

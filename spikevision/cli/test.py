@@ -1,0 +1,39 @@
+"""``spikevision test CONFIG CHECKPOINT``."""
+
+import argparse
+import json
+
+from spikevision.cli.options import (
+    add_config_arguments,
+    add_launcher,
+    metric_table,
+    parse_options,
+)
+
+HELP = "metrics of a checkpoint on the config's test data"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of this verb."""
+    add_config_arguments(parser)
+    parser.add_argument("checkpoint", help="checkpoint of this config's model")
+    add_launcher(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Evaluate and print a table of the metrics."""
+    from spikevision.jobs.evaluate import evaluate
+    from spikevision.jobs.spec import RunSpec
+
+    spec = RunSpec(
+        config=args.config,
+        checkpoint=args.checkpoint,
+        work_dir=args.work_dir,
+        cfg_options=parse_options(args.cfg_options),
+        launcher=args.launcher,
+    )
+    result = evaluate(spec)
+    record = json.loads((result.run_dir / "run.json").read_text())
+    print(metric_table(record["metrics"]))
+    print(f"run folder: {result.run_dir}")
+    return 0

@@ -1,0 +1,21 @@
+"""The data sets that ``spikevision prepare`` knows."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from spikevision.datasets.digits import prepare_digits
+
+PREPARERS: dict[str, Callable[[str | Path], Path]] = {"mnist-5k": prepare_digits}
+
+
+def prepare(name: str, *, root: str | Path = "data") -> Path:
+    """Prepare a data set by name and give its folder.
+
+    Raises:
+        ValueError: No set has this name; lists the known ones.
+    """
+    if name not in PREPARERS:
+        raise ValueError(
+            f"no data set is called {name!r}; known are {', '.join(sorted(PREPARERS))}"
+        )
+    return PREPARERS[name](root)

@@ -1,0 +1,3 @@
+"""``import spikevision`` comes before ``import mmcv.ops``, in tests as for users."""
+
+import spikevision  # noqa: F401

@@ -1,0 +1,74 @@
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from spikevision.jobs.evaluate import evaluate
+from spikevision.jobs.infer import infer
+from spikevision.jobs.train import train
+
+
+@pytest.fixture
+def checkpoint(spiking_spec) -> str:
+    return str(train(spiking_spec("trained")).checkpoint)
+
+
+def predictions(result) -> dict:
+    return json.loads((result.run_dir / "predictions.json").read_text())
+
+
+def test_a_folder_gives_one_prediction_and_one_picture_per_image(
+    spiking_spec, checkpoint, pictures
+):
+    result = infer(spiking_spec(checkpoint=checkpoint, inputs=str(pictures / "test")))
+    assert result.status == "finished"
+    found = predictions(result)
+    assert len(found["predictions"]) == 8
+    assert found["failures"] == {}
+    for entry in found["predictions"]:
+        assert (
+            entry["class"] == Path(entry["image"]).parent.name
+        )  # the tiny task is learnt perfectly
+        assert sum(entry["scores"]) == pytest.approx(1.0, abs=1e-5)
+        assert entry["score"] == max(entry["scores"])
+        with Image.open(result.run_dir / entry["picture"]) as picture:
+            assert min(picture.size) >= 200
+
+
+def test_predictions_are_those_that_the_test_job_counts(spiking_spec, checkpoint, pictures):
+    accuracy = evaluate(spiking_spec(checkpoint=checkpoint)).metrics["accuracy/top1"]
+    found = predictions(infer(spiking_spec(checkpoint=checkpoint, inputs=str(pictures / "test"))))
+    right = [entry["class"] == Path(entry["image"]).parent.name for entry in found["predictions"]]
+    assert 100 * sum(right) / len(right) == pytest.approx(accuracy)
+
+
+def test_one_image_can_be_given(spiking_spec, checkpoint, pictures):
+    image = pictures / "test" / "right" / "0.png"
+    found = predictions(infer(spiking_spec(checkpoint=checkpoint, inputs=str(image))))
+    assert [entry["image"] for entry in found["predictions"]] == [str(image)]
+    assert found["predictions"][0]["class"] in ("left", "right")
+
+
+def test_a_bad_image_is_reported_and_the_others_are_predicted(spiking_spec, checkpoint, pictures):
+    bad = pictures / "test" / "left" / "1.png"
+    bad.write_bytes(b"no picture at all")
+    result = infer(spiking_spec(checkpoint=checkpoint, inputs=str(pictures / "test")))
+    assert result.status == "incomplete"
+    assert list(result.failures) == [str(bad)]
+    assert len(predictions(result)["predictions"]) == 7
+    assert json.loads((result.run_dir / "run.json").read_text())["status"] == "incomplete"
+
+
+def test_when_no_image_can_be_read_it_is_an_error(spiking_spec, checkpoint, tmp_path):
+    (tmp_path / "bad.png").write_bytes(b"no picture at all")
+    with pytest.raises(ValueError, match="none of the 1 images"):
+        infer(spiking_spec(checkpoint=checkpoint, inputs=str(tmp_path / "bad.png")))
+
+
+def test_missing_and_empty_inputs_are_clear_errors(spiking_spec, checkpoint, tmp_path):
+    with pytest.raises(FileNotFoundError, match="does not exist"):
+        infer(spiking_spec(checkpoint=checkpoint, inputs=str(tmp_path / "nowhere")))
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match="holds no image"):
+        infer(spiking_spec(checkpoint=checkpoint, inputs=str(tmp_path / "empty")))

@@ -1,0 +1,17 @@
+import pytest
+
+from spikevision.tasks import TASKS, task_of_scope
+
+
+def test_classification_is_judged_by_top1_in_percent():
+    task = task_of_scope("mmpretrain")
+    assert task is TASKS["classification"]
+    assert task.with_units({"accuracy/top1": 97.5, "loss": 1.0}) == {
+        "accuracy/top1": {"value": 97.5, "unit": "%"},
+        "loss": {"value": 1.0, "unit": ""},
+    }
+
+
+def test_an_unknown_scope_lists_the_known_ones():
+    with pytest.raises(ValueError, match="'mmpretrain' \\(classification\\)"):
+        task_of_scope("mmunknown")
