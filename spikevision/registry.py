@@ -46,6 +46,7 @@ MODELS = LibraryAwareRegistry(
         "spikevision.backbones": None,
         "spikevision.necks": None,
         "spikevision.heads.classification": "mmpretrain",
+        "spikevision.heads.detection": "mmdet",
         "spikevision.heads.segmentation": "mmseg",
     },
 )

@@ -8,9 +8,13 @@ HELP = "turn an official checkpoint into one that spikevision configs load"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this verb."""
-    parser.add_argument("checkpoint", help="checkpoint as its authors published it (.pth, .pth.tar)")
     parser.add_argument(
-        "--arch", required=True, help="15m, 31m or 55m (Meta-SpikeFormer); 8-512, 4-384 ... (Spikformer)"
+        "checkpoint", help="checkpoint as its authors published it (.pth, .pth.tar)"
+    )
+    parser.add_argument(
+        "--arch",
+        required=True,
+        help="15m, 31m or 55m (Meta-SpikeFormer); 8-512, 4-384 ... (Spikformer)",
     )
     parser.add_argument(
         "--family",
@@ -32,8 +36,12 @@ def run(args: argparse.Namespace) -> int:
     write_atomically(args.output, content.getvalue())
     weights = checkpoint["state_dict"]
     parameters = sum(
-        value.numel() for key, value in weights.items() if not key.endswith(("running_mean", "running_var", "tracked"))
+        value.numel()
+        for key, value in weights.items()
+        if not key.endswith(("running_mean", "running_var", "tracked"))
     )
-    print(f"{checkpoint['meta']['family']} {args.arch}: {len(weights)} tensors, {parameters:,} parameters")
+    print(
+        f"{checkpoint['meta']['family']} {args.arch}: {len(weights)} tensors, {parameters:,} parameters"
+    )
     print(f"written: {args.output}\nuse it with: --cfg-options load_from={args.output}")
     return 0

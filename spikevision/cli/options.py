@@ -1,6 +1,7 @@
 """Arguments that several verbs share."""
 
 import argparse
+import os
 from typing import Any
 
 
@@ -48,8 +49,15 @@ def parse_options(pairs: list[str]) -> dict[str, Any]:
 def metric_table(metrics: dict[str, Any]) -> str:
     """Metrics, as ``run.json`` keeps them, as aligned lines."""
     width = max((len(name) for name in metrics), default=0)
-    lines = (
-        f"{name:<{width}}  {entry['value']:.4g} {entry['unit']}".rstrip()
-        for name, entry in metrics.items()
-    )
+    lines = []
+    for name, entry in metrics.items():
+        value = entry["value"]
+        shown = f"{value:.4g}" if isinstance(value, (int, float)) else value
+        lines.append(f"{name:<{width}}  {shown} {entry['unit']}".rstrip())
     return "\n".join(lines)
+
+
+def say(text: str) -> None:
+    """Print a result; of several processes, only the first one prints."""
+    if text and os.environ.get("RANK", "0") == "0":
+        print(text)

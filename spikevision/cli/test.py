@@ -8,6 +8,7 @@ from spikevision.cli.options import (
     add_launcher,
     metric_table,
     parse_options,
+    say,
 )
 
 HELP = "metrics of a checkpoint on the config's test data"
@@ -34,6 +35,6 @@ def run(args: argparse.Namespace) -> int:
     )
     result = evaluate(spec)
     record = json.loads((result.run_dir / "run.json").read_text())
-    print(metric_table(record["metrics"]))
-    print(f"run folder: {result.run_dir}")
+    say(metric_table(record["metrics"]))
+    say(f"run folder: {result.run_dir}")
     return 0

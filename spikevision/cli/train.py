@@ -9,6 +9,7 @@ from spikevision.cli.options import (
     add_launcher,
     metric_table,
     parse_options,
+    say,
 )
 
 HELP = "train a model as its config says"
@@ -43,11 +44,11 @@ def run(args: argparse.Namespace) -> int:
     result = train(spec)
     if result.status == "interrupted":
         assert result.signal is not None
-        print(f"stopped; go on with: {_resume_command(args, result.run_dir)}")
+        say(f"stopped; go on with: {_resume_command(args, result.run_dir)}")
         return 128 + result.signal
     record = json.loads((result.run_dir / "run.json").read_text())
-    print(metric_table(record["metrics"]))
-    print(f"finished; run folder: {result.run_dir}")
+    say(metric_table(record["metrics"]))
+    say(f"finished; run folder: {result.run_dir}")
     return 0
 
 

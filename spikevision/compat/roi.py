@@ -49,7 +49,7 @@ def roi_align_forward(
     if pool_mode == AVERAGE:
         output.copy_(_align(input, rois, bins, spatial_scale, sampling_ratio, aligned))
         return
-    for members, samples in _sample_grids(rois, bins, spatial_scale, sampling_ratio, aligned):
+    for members, samples in _sample_grids(rois, bins, spatial_scale, sampling_ratio):
         grid = (bins[0] * samples[0], bins[1] * samples[1])
         # One sample per cell of the finer grid is the very sample that the coarse bin would average.
         values = _align(input, rois[members], grid, spatial_scale, 1, aligned)
@@ -80,7 +80,7 @@ def roi_align_backward(
             grad_output, rois, bins, shape, spatial_scale, sampling_ratio, aligned
         )
         return
-    for members, samples in _sample_grids(rois, bins, spatial_scale, sampling_ratio, aligned):
+    for members, samples in _sample_grids(rois, bins, spatial_scale, sampling_ratio):
         grid = (bins[0] * samples[0], bins[1] * samples[1])
         winner = argmax_y[members].long() * grid[1] + argmax_x[members].long()
         on_grid = F.max_unpool2d(grad_output[members], winner, samples, output_size=grid)
@@ -121,14 +121,13 @@ def _align_backward(
 
 
 def _sample_grids(
-    rois: Tensor, bins: tuple[int, int], scale: float, sampling_ratio: int, aligned: bool
+    rois: Tensor, bins: tuple[int, int], scale: float, sampling_ratio: int
 ) -> Iterator[tuple[Tensor, tuple[int, int]]]:
     """Yield groups of regions that share a number of samples per bin, as (indices of regions, (rows, columns))."""
     if sampling_ratio > 0:
         counts = rois.new_full((rois.size(0), 2), sampling_ratio, dtype=torch.long)
     else:
         sizes = (rois[:, [4, 3]] - rois[:, [2, 1]]) * scale
-        sizes = sizes if aligned else sizes.clamp(min=1)
         counts = (sizes / sizes.new_tensor(bins)).ceil().clamp(min=1).long()
     for samples in counts.unique(dim=0):
         members = (counts == samples).all(dim=1).nonzero()[:, 0]

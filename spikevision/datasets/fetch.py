@@ -7,6 +7,8 @@ import tempfile
 from pathlib import Path
 
 REQUIREMENTS = Path(__file__).with_name("data-requirements.txt")
+# packages are read, never run, so every machine takes the same file of those that are built per platform
+ONE_FILE = ["--platform=manylinux_2_28_x86_64", "--python-version=3.11", "--implementation=cp"]
 
 
 class FetchError(OSError):
@@ -67,6 +69,7 @@ def _download(line: str, folder: Path, cache: Path) -> None:
         "pip",
         "download",
         *options,
+        *ONE_FILE,
         "-d",
         str(folder),
         "-r",
@@ -85,5 +88,5 @@ def _download(line: str, folder: Path, cache: Path) -> None:
     )
     raise FetchError(
         f"could not fetch {requirement} ({reason.strip()}). Without a network, fetch it on another machine with "
-        f"`pip download --no-deps {requirement}` and put the file into {cache}"
+        f"`pip download --no-deps {requirement} {' '.join(ONE_FILE)}` and put the file into {cache}"
     )

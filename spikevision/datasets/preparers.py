@@ -3,9 +3,15 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from spikevision.datasets.composite import prepare_composite
 from spikevision.datasets.digits import prepare_digits
+from spikevision.datasets.microscopy import prepare_microscopy
 
-PREPARERS: dict[str, Callable[[str | Path], Path]] = {"mnist-5k": prepare_digits}
+PREPARERS: dict[str, Callable[[str | Path], Path]] = {
+    "composite-digits": prepare_composite,
+    "mnist-5k": prepare_digits,
+    "scratch-assay": prepare_microscopy,
+}
 
 
 def prepare(name: str, *, root: str | Path = "data") -> Path:

@@ -8,13 +8,16 @@ losses, sampling and inference are mmseg's own.
 
 from collections.abc import Sequence
 from math import log2
+from typing import Any
 
 import torch
+from mmengine.model import ModuleList, Sequential
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.models.utils import resize
 from torch import Tensor, nn
 
-from spikevision.layers import ConvBN, TimeFolded
+from spikevision.layers import TimeFolded
+from spikevision.layers.driven import NORM_SCALE, SpikeDriven
 from spikevision.neurons import build_neuron
 from spikevision.ops.time_axis import fold_time, mean_time, unfold_time
 from spikevision.registry import MODELS
@@ -49,8 +52,8 @@ class SpikingDecodeHead(BaseDecodeHead):
         self.neuron_cfg = neuron
         self.seg_neuron = build_neuron(neuron)
 
-    def features(self, levels: Tensor | list[Tensor]) -> Tensor:
-        """Membrane potential ``[T, N, channels, H, W]`` of the selected level or levels."""
+    def features(self, levels: Any) -> Tensor:
+        """Membrane potential ``[T, N, channels, H, W]`` of the selected levels, or of the one level of a head."""
         raise NotImplementedError
 
     def forward(self, inputs: Sequence[Tensor]) -> Tensor:
@@ -69,11 +72,12 @@ class SpikingDecodeHead(BaseDecodeHead):
         logits = self.cls_seg(fold_time(spikes))
         return mean_time(unfold_time(logits, spikes.shape[0]))
 
-    def _unit(self, in_channels: int, kernel_size: int = 3) -> nn.Sequential:
+    def _unit(self, in_channels: int, kernel_size: int = 3) -> SpikeDriven:
         """Neuron, convolution to ``channels`` and normalisation: membrane potential in and out."""
-        return nn.Sequential(
-            build_neuron(self.neuron_cfg), ConvBN(in_channels, self.channels, kernel_size)
+        conv = nn.Conv2d(
+            in_channels, self.channels, kernel_size, padding=kernel_size // 2, bias=False
         )
+        return SpikeDriven(conv, neuron=self.neuron_cfg, norm=nn.BatchNorm2d(self.channels))
 
     def _resize(self, potential: Tensor, like: Tensor) -> Tensor:
         """Resize ``[T, N, C, H, W]`` bilinearly to the size of ``like``."""
@@ -116,12 +120,12 @@ class SpikingFPNHead(SpikingDecodeHead):
                 f"feature_strides {strides} and in_channels {list(self.in_channels)} must have one entry per level"
             )
         self.feature_strides = tuple(strides)
-        self.scale_heads = nn.ModuleList(
+        self.scale_heads = ModuleList(
             self._scale_head(channels, int(log2(stride / strides[0])))
             for channels, stride in zip(self.in_channels, strides, strict=True)
         )
 
-    def _scale_head(self, in_channels: int, doublings: int) -> nn.Sequential:
+    def _scale_head(self, in_channels: int, doublings: int) -> Sequential:
         layers: list[nn.Module] = []
         for index in range(max(1, doublings)):
             layers.append(self._unit(self.channels if index else in_channels))
@@ -133,7 +137,7 @@ class SpikingFPNHead(SpikingDecodeHead):
                         )
                     )
                 )
-        return nn.Sequential(*layers)
+        return Sequential(*layers)
 
     def features(self, levels: list[Tensor]) -> Tensor:
         """Sum of all levels at the size of the first; see :meth:`SpikingDecodeHead.features`."""
@@ -142,7 +146,10 @@ class SpikingFPNHead(SpikingDecodeHead):
 
     def _check_sizes(self, levels: list[Tensor]) -> None:
         sizes = [tuple(x.shape[-2:]) for x in levels]
-        image = [tuple(s * side for side in size) for s, size in zip(self.feature_strides, sizes, strict=True)]
+        image = [
+            tuple(s * side for side in size)
+            for s, size in zip(self.feature_strides, sizes, strict=True)
+        ]
         if len(set(image)) > 1:
             raise ValueError(
                 f"feature maps of sizes {sizes} do not have the strides {list(self.feature_strides)} of one image: set "
@@ -154,9 +161,11 @@ class SpikingFPNHead(SpikingDecodeHead):
 class SpikingUPerHead(SpikingDecodeHead):
     """UPerNet head: pyramid pooling on the last level, top-down path, fusion of all levels at the first one's size.
 
-    Pyramid pooling averages the membrane potential over each cell and lets a neuron fire on the average: the 1x1
-    convolution behind it is driven by spikes. (The average of spikes would be a rate, a real number.) Strides follow
-    from the maps themselves, so levels of equal stride (as Meta-SpikeFormer's last two) are no special case.
+    Pyramid pooling averages the membrane potential over each cell, normalises the averages and lets a neuron fire on
+    them: the 1x1 convolution behind it is driven by spikes. (The average of spikes would be a rate, a real number.
+    Without the normalisation, which a neuron can take over as a threshold and a bias per channel, averages of many
+    pixels are too small to fire, and the branch is dead from the start.) Strides follow from the maps themselves, so
+    levels of equal stride (as Meta-SpikeFormer's last two) are no special case.
 
     Args:
         pool_scales: Cells per side of each pooling.
@@ -168,14 +177,18 @@ class SpikingUPerHead(SpikingDecodeHead):
     def __init__(self, pool_scales: Sequence[int] = (1, 2, 3, 6), **kwargs) -> None:
         super().__init__(input_transform="multiple_select", **kwargs)
         *finer, last = self.in_channels
-        self.pools = nn.ModuleList(
-            nn.Sequential(TimeFolded(nn.AdaptiveAvgPool2d(scale)), self._unit(last, 1))
-            for scale in pool_scales
+        self.pools = ModuleList(
+            Sequential(self._pool(last, scale), self._unit(last, 1)) for scale in pool_scales
         )
         self.bottleneck = self._unit(last + len(pool_scales) * self.channels)
-        self.laterals = nn.ModuleList(self._unit(channels, 1) for channels in finer)
-        self.outputs = nn.ModuleList(self._unit(self.channels) for _ in finer)
+        self.laterals = ModuleList(self._unit(channels, 1) for channels in finer)
+        self.outputs = ModuleList(self._unit(self.channels) for _ in finer)
         self.fusion = self._unit(len(self.in_channels) * self.channels)
+
+    def _pool(self, channels: int, scale: int) -> TimeFolded:
+        norm = nn.BatchNorm2d(channels)
+        nn.init.constant_(norm.weight, NORM_SCALE)
+        return TimeFolded(nn.AdaptiveAvgPool2d(scale), norm)
 
     def features(self, levels: list[Tensor]) -> Tensor:
         """Fused membrane potential at the first level's size; see :meth:`SpikingDecodeHead.features`."""
@@ -211,8 +224,11 @@ class SpikingFCNHead(SpikingDecodeHead):
         super().__init__(**kwargs)
         if num_convs < 1:
             raise ValueError(f"num_convs must be at least 1, got {num_convs}")
-        self.convs = nn.Sequential(
-            *(self._unit(self.channels if index else self.in_channels) for index in range(num_convs))
+        self.convs = Sequential(
+            *(
+                self._unit(self.channels if index else self.in_channels)
+                for index in range(num_convs)
+            )
         )
 
     def features(self, levels: Tensor) -> Tensor:

@@ -55,6 +55,8 @@ class AtomicCheckpointHook(CheckpointHook):
     nothing. Local files only. Takes the arguments of the stock hook.
     """
 
+    file_backend: Any
+
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**{"backend_args": {"backend": BACKEND}, **kwargs})
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
+from mmengine.registry import DATASETS
 from mmengine.runner import Runner
 
-from spikevision.registry import DATASETS
 from spikevision.tasks import TaskSpec, task_of_scope
 
 
@@ -73,10 +73,19 @@ def check_data(config: Config, *, loaders: tuple[str, ...]) -> None:
         FileNotFoundError: A folder or annotation file is missing.
         ValueError: A folder holds no file.
     """
+    scope = config.get("default_scope")
     for loader in loaders:
         for dataset in _datasets(config.get(loader) or {}):
-            for path in [] if _downloads(dataset) else _paths(dataset):
+            for path in [] if _downloads(dataset, scope) else _paths(dataset):
                 _check_path(path, loader)
+
+
+def dataset_class(kind: Any, *, scope: str | None) -> type | None:
+    """The class that ``type=kind`` of a dataset config means in a scope; None when there is none."""
+    if not isinstance(kind, str):
+        return kind
+    with DATASETS.switch_scope_and_registry(scope) as registry:
+        return registry.get(kind)
 
 
 def _datasets(node: Any) -> Iterator[Mapping[str, Any]]:
@@ -88,15 +97,16 @@ def _datasets(node: Any) -> Iterator[Mapping[str, Any]]:
             yield from _datasets(dataset)
 
 
-def _downloads(dataset: Mapping[str, Any]) -> bool:
+def _downloads(dataset: Mapping[str, Any], scope: str | None) -> bool:
     """Whether this dataset class fetches its own data (mmpretrain's CIFAR and MNIST do)."""
-    kind = dataset.get("type")
-    found = DATASETS.get(kind) if isinstance(kind, str) else kind
+    found: Any = dataset_class(dataset.get("type"), scope=scope)
     can = found is not None and "download" in inspect.signature(found.__init__).parameters
     return can and bool(dataset.get("download", True))
 
 
 def _paths(dataset: Mapping[str, Any]) -> Iterator[Path]:
+    if "://" in (dataset.get("data_root") or ""):  # remote data is checked by whoever reads it
+        return
     root = Path(dataset.get("data_root") or "")
     if dataset.get("ann_file"):
         yield root / dataset["ann_file"]

@@ -32,5 +32,10 @@ def write_atomically(path: str | Path, content: bytes) -> None:
 
 def write_json(path: str | Path, value: Any) -> None:
     """Write a value as readable JSON, atomically."""
-    text = json.dumps(value, indent=2, ensure_ascii=False, default=str)
+    text = json.dumps(value, indent=2, ensure_ascii=False, default=_plain)
     write_atomically(path, (text + "\n").encode())
+
+
+def _plain(value: Any) -> Any:
+    """Arrays, tensors and their scalars as lists and numbers, anything else as text."""
+    return value.tolist() if hasattr(value, "tolist") else str(value)

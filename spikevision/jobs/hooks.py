@@ -90,6 +90,11 @@ class StopHook(Hook):
         if due and stepped and self._requested(runner):
             self._save_and_stop(runner, iteration=runner.iter + 1)
 
+    def on_data_error(self, runner: Runner) -> None:
+        """Stop where a SIGTERM to the whole process group has ended the data loader workers too."""
+        if self._request.signum is not None and not runner.distributed:
+            self._save_and_stop(runner, iteration=runner.iter)
+
     def after_val_iter(self, runner: Runner, batch_idx: int, **_: Any) -> None:
         """Stop within a validation that training has started."""
         signum = self._request.signum

@@ -4,16 +4,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import torch
 from mmengine.config import Config
 from mmengine.dataset import Compose, pseudo_collate
 from mmengine.device import get_device
-from mmengine.registry import DATASETS, MODELS
-from torch import nn
+from mmengine.registry import MODELS
 
 from spikevision.jobs import infer_classification
+from spikevision.jobs.config import dataset_class
 from spikevision.jobs.files import write_json
 from spikevision.jobs.runtime import Job, prepare, recorded
-from spikevision.jobs.spec import RunResult, RunSpec
+from spikevision.jobs.spec import RunResult, RunSpec, Status
 from spikevision.jobs.weights import load_weights
 
 IMAGES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
@@ -50,8 +51,11 @@ def infer(spec: RunSpec) -> RunResult:
         found, failures = _predict_all(job, model, images, root, classes, run_dir)
         write_json(run_dir / PREDICTIONS, {"predictions": found, "failures": failures})
         if not found:
-            raise ValueError(f"none of the {len(images)} images of {spec.inputs!r} could be read")
-        status = "incomplete" if failures else "finished"
+            first = next(iter(failures.values()))
+            raise ValueError(
+                f"none of the {len(images)} images of {spec.inputs!r} could be read: {first}"
+            )
+        status: Status = "incomplete" if failures else "finished"
         record.update(status=status, images=len(found), failures=failures)
         return RunResult(
             run_dir=run_dir, status=status, checkpoint=Path(spec.checkpoint), failures=failures
@@ -75,9 +79,10 @@ def find_images(inputs: Path) -> tuple[list[Path], Path]:
     return images, inputs
 
 
+@torch.no_grad()
 def _predict_all(
     job: Job,
-    model: nn.Module,
+    model: Any,
     images: list[Path],
     root: Path,
     classes: tuple[str, ...],
@@ -91,8 +96,8 @@ def _predict_all(
     for image in images:
         try:
             sample = pipeline({"img_path": str(image)})
-        except (AssertionError, OSError, ValueError) as error:
-            failures[str(image)] = str(error)
+        except Exception as error:  # decoders raise whatever they like
+            failures[str(image)] = " ".join(str(error).split()) or type(error).__name__
             continue
         if sample is None:  # a loading transform with on_error='skip'
             failures[str(image)] = "cannot be read"
@@ -122,7 +127,8 @@ def _class_names(checkpoint: dict[str, Any], config: Config) -> tuple[str, ...]:
     """Class names as the checkpoint, the config or the dataset class gives them; empty when none does."""
     known = (checkpoint.get("meta") or {}).get("dataset_meta") or {}
     dataset = config.test_dataloader.dataset
-    built_in = getattr(DATASETS.get(dataset.get("type")), "METAINFO", {})
+    kind = dataset_class(dataset.get("type"), scope=config.get("default_scope"))
+    built_in = getattr(kind, "METAINFO", {})
     for source in (known, dataset.get("metainfo") or {}, built_in):
         if source.get("classes"):
             return tuple(source["classes"])

@@ -95,10 +95,22 @@ class ResumableEpochLoop(EpochBasedTrainLoop):
             start
         ):  # only now: making the iterator has drawn a number, as it had in the undisturbed run
             self._restore_random_state()
-        for index, batch in enumerate(batches, start):
+        for index, batch in enumerate(self._fetched(batches), start):
             self.run_iter(index, batch)
         self.runner.call_hook("after_train_epoch")
         self._epoch += 1
+
+    def _fetched(self, batches: Iterator[Any]) -> Iterator[Any]:
+        """The batches; hooks hear of an error before it goes on (``on_data_error``, between two iterations)."""
+        while True:
+            try:
+                batch = next(batches)
+            except StopIteration:
+                return
+            except RuntimeError:
+                self.runner.call_hook("on_data_error")
+                raise
+            yield batch
 
     def _start_batch(self) -> int:
         """Number of batches of the current epoch that were trained on before."""

@@ -15,6 +15,7 @@ def capture_random_state() -> dict[str, Any]:
     """
     kind, keys, position, has_gauss, gauss = np.random.get_state(legacy=True)
     assert kind == "MT19937"
+    assert isinstance(keys, np.ndarray)
     return {
         "python": random.getstate(),
         "numpy_keys": torch.from_numpy(keys.astype(np.int64)),

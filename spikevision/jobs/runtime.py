@@ -19,7 +19,7 @@ from spikevision.tasks import TaskSpec
 
 @dataclass(frozen=True)
 class Job:
-    """A prepared job: its config, task, folder and record."""
+    """A prepared job: its config, its task and the folder of its runs."""
 
     config: Config
     task: TaskSpec

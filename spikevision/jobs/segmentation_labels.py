@@ -29,6 +29,7 @@ class SegmentationLabelHook(Hook):
         data_batch: Mapping[str, Any] | None = None,
         mode: str = "train",
     ) -> None:
+        assert data_batch is not None  # mmengine's loops always give it
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         for image, sample in zip(data_batch["inputs"], data_batch["data_samples"], strict=True):
             if "gt_sem_seg" in sample:

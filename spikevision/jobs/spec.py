@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-Status = Literal["finished", "interrupted", "failed", "incomplete"]
+Status = Literal["finished", "interrupted", "incomplete"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -51,5 +51,9 @@ class StopRequest:
         if signum == signal.SIGINT and self.signum is not None:
             raise KeyboardInterrupt
         self.signum = self.signum or signum
+        if signal.SIGCHLD not in self._before:
+            # torch raises at any point when a worker ends; the same signal may have ended them, so let the
+            # iteration finish first
+            self._before[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         if os.getpid() == self._pid:  # forked data loader workers inherit the handler
             os.write(2, NOTICE)  # a logger could be in the middle of writing

@@ -4,11 +4,12 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
+from mmengine.dist import is_main_process
 from mmengine.registry import MODELS
 from mmengine.runner import Runner
 
 from spikevision.jobs.config import check_data
-from spikevision.jobs.hooks import RecordHook, StopHook
+from spikevision.jobs.hooks import INTERRUPTED, RecordHook, StopHook
 from spikevision.jobs.record import RunRecord
 from spikevision.jobs.run_dir import ResumePoint, find_resume_point, last_checkpoint
 from spikevision.jobs.runtime import Job, prepare, recorded
@@ -55,6 +56,8 @@ def _run(job: Job, record: RunRecord, request: StopRequest) -> RunResult:
         record.update(status="interrupted", signal=stop.signum)
         return _result(run_dir, record, signal=stop.signum)
     record.update(status="finished")
+    if is_main_process() and last_checkpoint(run_dir) != run_dir / INTERRUPTED:
+        (run_dir / INTERRUPTED).unlink(missing_ok=True)  # left from an earlier stop, outdated now
     return _result(run_dir, record)
 
 

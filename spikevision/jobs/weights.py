@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from mmengine.model import is_model_wrapper
 from mmengine.runner import load_state_dict
@@ -29,7 +29,7 @@ def load_weights(model: nn.Module, path: str | Path) -> dict[str, Any]:
         ValueError: The file is no readable, harmless checkpoint, or its weights are of another model.
     """
     checkpoint = read_checkpoint(path)
-    state = checkpoint.get("state_dict", checkpoint)
+    state = _unprefixed(checkpoint.get("state_dict", checkpoint))
     check_fits(model, state, path=path)
     load_state_dict(unwrapped(model), state, strict=True)
     return checkpoint
@@ -73,7 +73,7 @@ def check_fits(model: nn.Module, state: Mapping[str, Any], *, path: str | Path) 
         ValueError: They differ; lists the first few missing, unexpected and differently shaped weights.
     """
     own = unwrapped(model).state_dict()
-    given = {name.removeprefix("module."): value for name, value in state.items()}
+    given = _unprefixed(state)
     missing = [name for name in own if name not in given and "num_batches_tracked" not in name]
     unexpected = [name for name in given if name not in own]
     sizes = [
@@ -91,7 +91,12 @@ def check_fits(model: nn.Module, state: Mapping[str, Any], *, path: str | Path) 
 
 def unwrapped(model: nn.Module) -> nn.Module:
     """The model inside a distributed wrapper."""
-    return model.module if is_model_wrapper(model) else model
+    return cast(nn.Module, model.module) if is_model_wrapper(model) else model
+
+
+def _unprefixed(state: Mapping[str, Any]) -> dict[str, Any]:
+    """A state dict without the prefix that a distributed wrapper leaves."""
+    return {name.removeprefix("module."): value for name, value in state.items()}
 
 
 def _shape(value: Any) -> tuple[int, ...] | None:

@@ -1,15 +1,14 @@
 """Feature pyramid network whose every convolution is driven by spikes."""
 
-from collections import OrderedDict
 from collections.abc import Sequence
 
-from mmcv.cnn import ConvModule
-from mmengine.model import BaseModule
+from mmcv.cnn import build_norm_layer
+from mmengine.model import BaseModule, ModuleList
 from torch import Tensor, nn
 from torch.nn import functional
 
-from spikevision.layers import FeatureSpec, TimeFolded
-from spikevision.neurons import build_neuron
+from spikevision.layers import FeatureSpec
+from spikevision.layers.driven import SpikeDriven
 from spikevision.ops.time_axis import fold_time, unfold_time
 from spikevision.registry import MODELS
 
@@ -54,7 +53,7 @@ class SpikingFPN(BaseModule):
         norm_cfg: dict | None = None,
         init_cfg: dict | None = None,
     ) -> None:
-        super().__init__(init_cfg or dict(type="Xavier", layer="Conv2d", distribution="uniform"))
+        super().__init__(init_cfg)
         if not 0 <= start_level < len(in_channels):
             raise ValueError(f"start_level must be in 0..{len(in_channels) - 1}, got {start_level}")
         used = in_channels[start_level:]
@@ -73,28 +72,25 @@ class SpikingFPN(BaseModule):
         self.extra_levels = extra_levels
         self.neuron_cfg = neuron
         self.norm_cfg = norm_cfg
-        self.laterals = nn.ModuleList(self._driven(channels, 1) for channels in used)
-        self.outputs = nn.ModuleList(self._driven(out_channels, 3) for _ in used)
+        self.laterals = ModuleList(self._driven(channels, 1) for channels in used)
+        self.outputs = ModuleList(self._driven(out_channels, 3) for _ in used)
         first = used[-1] if extra_levels == "on_input" else out_channels
         extra = 0 if extra_levels == "pool" else num_outs - len(used)
-        self.extras = nn.ModuleList(
+        self.extras = ModuleList(
             self._driven(out_channels if index else first, 3, stride=2) for index in range(extra)
         )
 
-    def _driven(self, in_channels: int, kernel_size: int, stride: int = 1) -> nn.Sequential:
-        """A convolution that sees spikes: neuron, convolution (, norm)."""
-        conv = ConvModule(
+    def _driven(self, in_channels: int, kernel_size: int, stride: int = 1) -> SpikeDriven:
+        conv = nn.Conv2d(
             in_channels,
             self.out_channels,
             kernel_size,
             stride,
             padding=kernel_size // 2,
-            norm_cfg=self.norm_cfg,
-            act_cfg=None,
+            bias=self.norm_cfg is None,
         )
-        return nn.Sequential(
-            OrderedDict(neuron=build_neuron(self.neuron_cfg), conv=TimeFolded(conv))
-        )
+        norm = build_norm_layer(self.norm_cfg, self.out_channels)[1] if self.norm_cfg else None
+        return SpikeDriven(conv, neuron=self.neuron_cfg, norm=norm)
 
     def feature_specs(self, inputs: Sequence[FeatureSpec]) -> tuple[FeatureSpec, ...]:
         """Channels and true stride of every output level.

@@ -110,7 +110,9 @@ class SpikingNeuron(nn.Module):
         if state is None:
             return run_steps(step, x, self.v_rest, *params, **settings)[0]
         self._check_state(x, state)
-        return run_steps(step, x, state, *params, **settings)
+        spikes, last = run_steps(step, x, state, *params, **settings)
+        assert last is not None
+        return spikes, last
 
     def extra_repr(self) -> str:
         """Settings as they would be passed to the constructor."""

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from spikevision.ops.recurrence import Recurrence
 
-CHUNK = 131_072
-"""Neurons at a time. Half a megabyte of float32 per tensor: small enough for the cache, large
+CHUNK = 262_144
+"""Neurons at a time. One megabyte of float32 per tensor: small enough for the cache, large
 enough for PyTorch's overhead per operation and for its threads."""
 
 
@@ -40,9 +40,9 @@ def forward(
     with torch.no_grad():
         for cut in _chunks(x):
             v = None if v0 is None else v0[cut]
-            for t, step in enumerate(recurrence.steps(x[:, cut].unbind(0), v, params)):
-                spikes[t, cut], v = step
-            if v_last is not None:
+            for t, (s, after) in enumerate(recurrence.steps(x[:, cut].unbind(0), v, params)):
+                spikes[t, cut], v = s, after
+            if v_last is not None and v is not None:
                 v_last[cut] = v
     return spikes, v_last
 
@@ -108,7 +108,9 @@ def _chunk_backward(
     return _split(torch.autograd.grad(outputs, inputs, grads), time_steps, states)
 
 
-def _split(tensors: Sequence[Tensor], first: int, second: int) -> tuple[tuple[Tensor, ...], ...]:
+def _split(
+    tensors: Sequence[Tensor], first: int, second: int
+) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...], tuple[Tensor, ...]]:
     """The first ``first``, the next ``second``, and all others."""
     end = first + second
     return tuple(tensors[:first]), tuple(tensors[first:end]), tuple(tensors[end:])

@@ -91,20 +91,21 @@ def _compiled_backward(recurrence: Recurrence, *shape_class: Any) -> Callable[..
         *params: Tensor,
     ) -> tuple[Tensor, ...]:
         if v0 is None:
-            _, vjp = torch.func.vjp(lambda x, *ps: recurrence.run(x, None, ps)[0], x, *params)
-            return vjp(grad_spikes)
-        _, vjp = torch.func.vjp(lambda x, v, *ps: recurrence.run(x, v, ps), x, v0, *params)
-        return vjp((grad_spikes, grad_v))
+            run = torch.func.vjp(lambda x, *ps: recurrence.run(x, None, ps)[0], x, *params)
+            return run[1](grad_spikes)
+        run = torch.func.vjp(lambda x, v, *ps: recurrence.run(x, v, ps), x, v0, *params)
+        return run[1]((grad_spikes, grad_v))
 
     return torch.compile(_with_own_cache(backward))
 
 
-def _with_own_cache(function: types.FunctionType) -> types.FunctionType:
+def _with_own_cache(function: Callable[..., Any]) -> Callable[..., Any]:
     """A copy of a function with its own code object.
 
     PyTorch counts compilations per code object and gives up after eight, so that all neurons of a
     process, with their thresholds, time steps and dtypes, would share eight.
     """
+    assert isinstance(function, types.FunctionType)
     code = function.__code__.replace(co_name=f"neuron_{function.__name__}_{next(_serial)}")
     return types.FunctionType(
         code, function.__globals__, code.co_name, function.__defaults__, function.__closure__

@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from spikevision.ops import chunked, compiled
 from spikevision.ops.backend import resolve_backend
@@ -39,8 +38,9 @@ def run_steps(
         **settings: Keyword arguments of the step; hashable.
 
     Returns:
-        Spikes of the shape, dtype and memory layout of ``x``, and the last membrane potential
-        if ``v0`` is a tensor, else None. For float16 and bfloat16 inputs the potential is float32.
+        Spikes of the shape and dtype of ``x``, time outermost in memory and each step laid out
+        as in ``x``; and the last membrane potential if ``v0`` is a tensor, else None. For float16
+        and bfloat16 inputs the potential is float32.
     """
     state = v0 if isinstance(v0, Tensor) else None
     v_rest = 0.0 if isinstance(v0, Tensor) else float(v0)
@@ -91,8 +91,12 @@ class _Recompute(torch.autograd.Function):
         return runner.forward(recurrence, x, v0, params)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, grad_spikes: Tensor, grad_v: Tensor | None) -> tuple[Tensor | None, ...]:
+        if torch.is_grad_enabled():
+            raise RuntimeError(
+                "a neuron can be differentiated once only (create_graph=True was asked for); "
+                "use neuron_backend('plain') for higher derivatives"
+            )
         x, v0, *params = ctx.saved_tensors
         grad_x, grad_v0, grad_params = ctx.runner.backward(
             ctx.recurrence, x, v0, params, grad_spikes, grad_v
@@ -105,7 +109,7 @@ def _memory_order(x: Tensor) -> list[int]:
     axes = range(1, x.ndim)
     if any(x.stride(axis) == 0 and x.shape[axis] > 1 for axis in axes):
         return [0, *axes]
-    return [0, *sorted(axes, key=lambda axis: (-x.stride(axis), axis))]
+    return [0, *sorted(axes, key=x.stride().__getitem__, reverse=True)]
 
 
 def _inverse(order: list[int]) -> list[int]:

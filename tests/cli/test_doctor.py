@@ -9,9 +9,8 @@ from spikevision.compat.doctor import Check
 
 def run(arguments):
     parser = argparse.ArgumentParser()
-    doctor.add_parser(parser.add_subparsers())
-    args = parser.parse_args(["doctor", *arguments])
-    return args.run(args)
+    doctor.add_arguments(parser)
+    return doctor.run(parser.parse_args(arguments))
 
 
 @pytest.mark.parametrize(("status", "code"), [("ok", 0), ("warn", 0), ("fail", 1)])

@@ -74,7 +74,7 @@ def runner(work_dir, epochs, name, resume=False):
         optim_wrapper={"optimizer": {"type": "AdamW", "lr": 0.1}},
         param_scheduler=[
             {"type": "LinearLR", "start_factor": 0.1, "by_epoch": False, "end": 4},
-            {"type": "CosineAnnealingLR", "T_max": 4},
+            {"type": "CosineAnnealingLR", "T_max": 4, "end": 4},
         ],
         custom_hooks=[{"type": "EMAHook"}],
         default_hooks={"logger": {"type": "LoggerHook", "interval": 1}},
@@ -207,6 +207,7 @@ def test_a_foreign_pickle_is_refused_by_name_and_nothing_of_it_runs(tmp_path, wr
         Bomb("/nowhere"),
         Getter("", "upper"),
         Getter(np.ndarray, "tofile"),
+        Getter(np.ndarray, "min"),
         Getter(HistoryBuffer, "update"),
         torch.nn.Linear(1, 1),
     ],

@@ -74,13 +74,16 @@ class Steps:
         return spikes
 
     def unit(self, name, x):
-        weight = self.weights[f"{name}.1.conv.weight"]
+        weight = self.weights[f"{name}.layer.weight"]
         y = F.conv2d(self.fire(name, x), weight, padding=weight.shape[-1] // 2)
+        return self.normalise(f"{name}.norm", y)
+
+    def normalise(self, name, x):
         mean, var, gain, shift = (
-            self.weights[f"{name}.1.bn.{key}"].view(1, -1, 1, 1)
+            self.weights[f"{name}.{key}"].view(1, -1, 1, 1)
             for key in ("running_mean", "running_var", "weight", "bias")
         )
-        return (y - mean) / torch.sqrt(var + 1e-5) * gain + shift
+        return (x - mean) / torch.sqrt(var + 1e-5) * gain + shift
 
     def classify(self, x):
         return F.conv2d(
@@ -105,10 +108,10 @@ def fpn_step(run, maps):
 
 def uper_step(run, maps):
     last = maps[-1]
-    pooled = [
-        to_size(run.unit(f"pools.{i}.1", F.adaptive_avg_pool2d(last, scale)), last.shape[-2:])
-        for i, scale in enumerate((1, 2))
-    ]
+    pooled = []
+    for i, scale in enumerate((1, 2)):
+        cells = run.normalise(f"pools.{i}.0.1", F.adaptive_avg_pool2d(last, scale))
+        pooled.append(to_size(run.unit(f"pools.{i}.1", cells), last.shape[-2:]))
     path = run.unit("bottleneck", torch.cat([last, *pooled], 1))
     outputs = {3: path}
     for i in (2, 1, 0):
@@ -170,6 +173,26 @@ def test_gradient_reaches_every_parameter_and_every_used_level(kind):
     assert without == []
     used = [2] if kind == "fcn" else [0, 1, 2, 3]
     assert [i for i, x in enumerate(maps) if x.grad is not None and x.grad.abs().sum() > 0] == used
+
+
+@pytest.mark.parametrize("kind", HEADS)
+@pytest.mark.parametrize("time_steps", [1, 4])
+def test_no_neuron_of_a_fresh_head_is_silent_or_saturated(kind, time_steps):
+    from spikevision.neurons import SpikingNeuron
+
+    torch.manual_seed(0)
+    head = HEADS[kind](in_channels=32 if kind == "fcn" else [32] * 4, channels=32).double()
+    head.init_weights()
+    rates = {}
+    for name, module in head.train().named_modules():
+        if isinstance(module, SpikingNeuron):
+            module.register_forward_hook(
+                lambda _, inputs, spikes, name=name: rates.__setitem__(name, spikes.mean().item())
+            )
+    sides = (32, 16, 8, 8) if kind == "uper" else (32, 16, 8, 4)
+    head([2 * torch.randn(time_steps, 4, 32, side, side).double() for side in sides])
+    assert len(rates) > 2
+    assert all(0.02 < rate < 0.6 for rate in rates.values()), rates
 
 
 def test_published_strides_build_the_same_fpn_head_as_the_true_ones():

@@ -34,6 +34,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(resource, "RLIMIT_FSIZE"), reason="needs RLIMIT_FSIZE")
 @pytest.mark.parametrize("save_best", [None, "accuracy/top1"])
 def test_a_disk_that_fills_up_leaves_the_last_checkpoints_whole(spec, tmp_path, save_best):

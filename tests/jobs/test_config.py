@@ -52,7 +52,7 @@ def test_data_inside_of_dataset_wrappers_is_checked(config):
 
 def test_a_dataset_that_downloads_itself_may_be_missing(config):
     loaded = load_config(config)
-    cifar = {"type": "mmpretrain.CIFAR10", "data_prefix": "/gone/cifar10"}
+    cifar = {"type": "CIFAR10", "data_prefix": "/gone/cifar10"}
     loaded.train_dataloader.dataset = cifar
     check_data(loaded, loaders=("train_dataloader",))
     cifar["download"] = False

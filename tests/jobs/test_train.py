@@ -90,9 +90,11 @@ def test_an_interrupted_and_resumed_run_equals_the_undisturbed_one(spec, hook):
     resumed = train(spec("stopped", resume=True))
     assert resumed.run_dir == stopped.run_dir
     assert record_of(resumed)["resumed"] == 1
+    assert [path.name for path in resumed.run_dir.glob("*.pth")] == ["epoch_3.pth"]
     assert_same_training(undisturbed, resumed)
 
 
+@pytest.mark.slow
 def test_a_spiking_network_with_drop_path_and_ema_resumes_exactly(spiking_spec):
     averaging = {"type": "EMAHook", "momentum": 0.1}
     undisturbed = train(spiking_spec("undisturbed", cfg_options={"custom_hooks": [averaging]}))

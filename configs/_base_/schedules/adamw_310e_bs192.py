@@ -1,0 +1,20 @@
+# Spikformer: AdamW, lr 0.0005, weight decay 0.05, 20 warm-up epochs from 1e-06, cosine to 1e-05 until epoch 300, 10 more at that
+# rate, fp16. Paper: Zhou et al., arXiv:2209.15425.
+optim_wrapper = dict(
+    type='AmpOptimWrapper',
+    optimizer=dict(type='AdamW', lr=0.0005, weight_decay=0.05),
+    paramwise_cfg=dict(norm_decay_mult=0.0, bias_decay_mult=0.0))
+param_scheduler = [
+    dict(type='LinearLR', start_factor=1e-06 / 0.0005, by_epoch=True, begin=0, end=20),
+    dict(
+        type='CosineAnnealingLR',
+        T_max=280,
+        eta_min=1e-05,
+        by_epoch=True,
+        begin=20,
+        end=300),
+]
+train_cfg = dict(by_epoch=True, max_epochs=310, val_interval=1)
+val_cfg = dict()
+test_cfg = dict()
+auto_scale_lr = dict(base_batch_size=192)

@@ -1,0 +1,12 @@
+# Meta-SpikeFormer 15M, T=4 fine-tuning on ImageNet-1K from the T=1 weights. Numbers: Yao et al., arXiv:2404.03663.
+# The paper's best figures add a distillation head and a CAFormer-B36 teacher, which this config leaves out.
+_base_ = [
+    '../_base_/models/meta-spikeformer_cls.py',
+    '../_base_/datasets/imagenet_bs128_meta-spikeformer_224.py',
+    '../_base_/schedules/lamb_50e_bs192.py',
+    'mmpretrain::_base_/default_runtime.py',
+]
+model = dict(backbone=dict(arch='15m', time_steps=4), head=dict(in_channels=360))
+train_dataloader = dict(batch_size=24)  # four steps need the memory of four images
+# the T=1 result; give yours with --cfg-options load_from=...
+load_from = 'work_dirs/meta-spikeformer-15m_t1_8xb128-200e_in1k/epoch_200.pth'

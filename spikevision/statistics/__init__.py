@@ -1,0 +1,49 @@
+"""Spikes, synaptic operations and energy of any model: a recorder, a hook, energy models, an audit and a report.
+
+Nothing here belongs to a model. ``recorder`` counts whole numbers through forward hooks, ``record`` adds them up
+exactly, and the other files derive figures from the record.
+"""
+
+from spikevision.statistics.audit import Finding, audit, breaks_rule
+from spikevision.statistics.energy import (
+    CLASSIC,
+    ENERGY_MODELS,
+    INTEGER,
+    MEMORY,
+    STRICT,
+    Energy,
+    EnergyModel,
+)
+from spikevision.statistics.firing_rate import FiringRate, firing_rates, rate_warnings
+from spikevision.statistics.hook import SpikeStatisticsHook
+from spikevision.statistics.macs import count_macs
+from spikevision.statistics.published import PUBLISHED_SPIKFORMER, PublishedEnergy
+from spikevision.statistics.record import Record, merge_records, read_record
+from spikevision.statistics.recorder import SpikeRecorder
+from spikevision.statistics.summary import scalars, summarise
+
+__all__ = [
+    "CLASSIC",
+    "ENERGY_MODELS",
+    "INTEGER",
+    "MEMORY",
+    "PUBLISHED_SPIKFORMER",
+    "STRICT",
+    "Energy",
+    "EnergyModel",
+    "Finding",
+    "FiringRate",
+    "PublishedEnergy",
+    "Record",
+    "SpikeRecorder",
+    "SpikeStatisticsHook",
+    "audit",
+    "breaks_rule",
+    "count_macs",
+    "firing_rates",
+    "merge_records",
+    "rate_warnings",
+    "read_record",
+    "scalars",
+    "summarise",
+]

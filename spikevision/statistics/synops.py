@@ -1,0 +1,103 @@
+"""Operations of the synaptic layers: dense MACs, and the exact number of targets that each spike has."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
+
+from spikevision.statistics.tensor_summary import TensorSummary
+
+__all__ = ["SYNAPTIC", "fan_out", "layer_macs", "spike_operations"]
+
+SYNAPTIC = (_ConvNd, nn.Linear)
+
+
+def layer_macs(layer: nn.Module, x: Tensor, output: Tensor) -> int:
+    """Dense multiply-accumulates of one call, by shapes alone; zero padding counts, as is the custom.
+
+    Args:
+        layer: Convolution, transposed convolution (1 to 3 dimensions each) or linear layer.
+        x: Its input.
+        output: Its output.
+    """
+    if isinstance(layer, nn.Linear):
+        return output.numel() * layer.in_features
+    taps = math.prod(layer.kernel_size)
+    if isinstance(layer, _ConvTransposeNd):
+        return x.numel() * (layer.out_channels // layer.groups) * taps
+    return output.numel() * (layer.in_channels // layer.groups) * taps
+
+
+def fan_out(conv: _ConvNd, in_size: torch.Size, out_size: torch.Size) -> Tensor:
+    """Number of output positions that each input position reaches, ``[prod(in_size)]``, float64.
+
+    Borders, stride, padding (of any mode) and dilation are taken as they are. A spike has this many targets in
+    each of the ``out_channels / groups`` channels of its group.
+
+    Args:
+        conv: The convolution, transposed or not.
+        in_size: Spatial size of its input.
+        out_size: Spatial size of its output.
+    """
+    count = _transposed_targets if isinstance(conv, _ConvTransposeNd) else _targets
+    reached = torch.ones(1, dtype=torch.float64)
+    for axis, (size, out) in enumerate(zip(in_size, out_size, strict=True)):
+        reached = torch.outer(reached, count(conv, axis, size, out)).flatten()
+    return reached
+
+
+def _targets(conv: _ConvNd, axis: int, size: int, out: int) -> Tensor:
+    """Per index along one axis: how many (output index, tap) pairs read it."""
+    tap, stride, dilation = conv.kernel_size[axis], conv.stride[axis], conv.dilation[axis]
+    index = torch.arange(1, size + 1, dtype=torch.float64).view(1, 1, -1)
+    mode = "constant" if conv.padding_mode == "zeros" else conv.padding_mode
+    padded = nn.functional.pad(index, _padding(conv, axis), mode=mode).flatten().long()
+    read = torch.arange(out)[:, None] * stride + torch.arange(tap) * dilation
+    return torch.bincount(padded[read].flatten(), minlength=size + 1)[1:].double()
+
+
+def _padding(conv: _ConvNd, axis: int) -> tuple[int, int]:
+    """Padding before and after; ``same`` puts the odd element behind, as PyTorch does."""
+    if conv.padding == "valid":
+        return 0, 0
+    if conv.padding == "same":
+        total = conv.dilation[axis] * (conv.kernel_size[axis] - 1)
+        return total // 2, total - total // 2
+    return conv.padding[axis], conv.padding[axis]
+
+
+def _transposed_targets(conv: _ConvTransposeNd, axis: int, size: int, out: int) -> Tensor:
+    """Per index along one axis: how many taps of its copy of the kernel fall inside the output."""
+    first = torch.arange(size)[:, None] * conv.stride[axis] - conv.padding[axis]
+    place = first + torch.arange(conv.kernel_size[axis]) * conv.dilation[axis]
+    return ((place >= 0) & (place < out)).sum(1).double()
+
+
+def spike_operations(
+    layer: nn.Module,
+    summary: TensorSummary,
+    x: Tensor,
+    reached: Tensor | None,
+    *,
+    time_steps: int,
+) -> list[int]:
+    """Synaptic operations of one call at each time step: spikes times their targets.
+
+    Args:
+        layer: The layer.
+        summary: Summary of its input, which is not of real values.
+        x: Its input, ``[T N, C, ...]`` (a linear layer: channels last).
+        reached: :func:`fan_out` of a convolution, None for a linear layer.
+        time_steps: T.
+    """
+    if reached is None:
+        return [spikes * layer.out_features for spikes in summary.per_step(time_steps)]
+    group_width = layer.out_channels // layer.groups
+    everywhere = int(reached[0])
+    if bool((reached == everywhere).all()):
+        return [spikes * everywhere * group_width for spikes in summary.per_step(time_steps)]
+    plane = summary.plane(x, time_steps=time_steps, positions=reached.numel())
+    return [int(targets) * group_width for targets in (plane @ reached.to(plane.device)).tolist()]

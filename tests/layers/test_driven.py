@@ -1,0 +1,75 @@
+import pytest
+import torch
+from torch import nn
+
+from spikevision.layers.driven import SpikeDriven, SpikingReadout
+from spikevision.neurons import LIF
+
+
+def lif_by_hand(x):
+    """Published LIF (tau 2, threshold 1, hard reset) as a loop over time."""
+    v, spikes = torch.zeros_like(x[0]), []
+    for current in x:
+        h = v + (current - v) / 2
+        s = (h >= 1).to(x)
+        v = h * (1 - s)
+        spikes.append(s)
+    return torch.stack(spikes)
+
+
+def test_weights_see_the_spikes_of_each_time_step():
+    torch.manual_seed(0)
+    driven = SpikeDriven(nn.Conv2d(3, 5, 3, padding=1)).double()
+    x = 3 * torch.randn(4, 2, 3, 6, 7, dtype=torch.float64)
+    expected = torch.stack([driven.layer(s) for s in lif_by_hand(x)])
+    assert torch.equal(driven(x), expected)
+    assert expected.std() > 0
+
+
+def test_linear_layers_and_norms_take_the_folded_time_as_well():
+    torch.manual_seed(0)
+    driven = SpikeDriven(nn.Linear(6, 4, bias=False), norm=nn.BatchNorm1d(4)).double()
+    y = driven(3 * torch.randn(3, 20, 6, dtype=torch.float64))
+    assert y.shape == (3, 20, 4)
+    torch.testing.assert_close(y.mean((0, 1)), torch.zeros(4, dtype=torch.float64))
+
+
+def test_readout_averages_logits_over_time():
+    torch.manual_seed(0)
+    readout = SpikingReadout(nn.Conv2d(3, 5, 1)).double()
+    x = 3 * torch.randn(4, 2, 3, 6, 7, dtype=torch.float64)
+    expected = sum(readout.layer(s) for s in lif_by_hand(x)) / 4
+    torch.testing.assert_close(readout(x), expected)
+    assert readout(x).shape == (2, 5, 6, 7)
+
+
+@pytest.mark.parametrize("time_steps", [1, 4])
+def test_a_deep_chain_fires_after_init_weights_and_is_silent_behind_the_usual_initialisation(time_steps):
+    torch.manual_seed(0)
+    x = 2 * torch.randn(time_steps, 2, 64, 12, 12)
+    chain = nn.Sequential(*(SpikeDriven(nn.Conv2d(64, 64, 3, padding=1)) for _ in range(6)))
+    for driven in chain:
+        nn.init.kaiming_normal_(driven.layer.weight)
+    assert LIF()(chain(x)).mean() < 1e-3
+    for driven in chain:
+        driven.init_weights()
+    assert 0.1 < LIF()(chain(x)).mean() < 0.4
+
+
+def test_a_chain_with_norms_fires_after_init_weights():
+    torch.manual_seed(0)
+    layers = [
+        SpikeDriven(nn.Conv2d(64, 64, 3, padding=1, bias=False), norm=nn.BatchNorm2d(64)) for _ in range(6)
+    ]
+    for driven in layers:
+        driven.init_weights()
+    assert 0.1 < LIF()(nn.Sequential(*layers)(2 * torch.randn(2, 2, 64, 12, 12))).mean() < 0.4
+
+
+def test_transposed_convolutions_are_scaled_by_the_inputs_that_one_output_sums():
+    torch.manual_seed(0)
+    driven = SpikeDriven(nn.ConvTranspose2d(256, 64, 2, stride=2))
+    driven.init_weights()
+    # kernel = stride: every output pixel sums one pixel of 256 channels, 6 / sqrt(256) = 0.375
+    assert driven.layer.weight.std().item() == pytest.approx(0.375, rel=0.02)
+    assert driven.layer.bias.abs().max() == 0
