@@ -30,7 +30,8 @@ class MetaSpikeFormer(SpikingBackbone):
     keeps stride 16.
 
     Args:
-        arch: ``15m``, ``31m``, ``55m``, or ``dict(embed_dims=(C1, C2, C3, C4), num_heads=M)``.
+        arch: ``15m``, ``31m``, ``55m``, or ``dict(embed_dims=(C1, C2, C3, C4), num_heads=M)``, where
+            ``depths=(6, 2)``, the transformer blocks of the last two stages, may be given as well.
         time_steps: Number of time steps T.
         in_channels: 3 for images, 2 for event frames.
         out_indices: Levels to return.
@@ -52,7 +53,7 @@ class MetaSpikeFormer(SpikingBackbone):
         "31m": dict(embed_dims=(96, 192, 384, 480), num_heads=8),
         "55m": dict(embed_dims=(128, 256, 512, 640), num_heads=8),
     }
-    TRANSFORMER_DEPTHS = (6, 2)
+    DEPTHS = (6, 2)
 
     def __init__(
         self,
@@ -68,7 +69,7 @@ class MetaSpikeFormer(SpikingBackbone):
         frozen_stages: int = -1,
         init_cfg: dict | None = None,
     ) -> None:
-        settings = choose_arch(arch, self.ARCHS)
+        settings = choose_arch(arch, self.ARCHS, optional=dict(depths=self.DEPTHS))
         c1, c2, c3, c4 = settings["embed_dims"]
         channels = (c1 // 2, c1, c2, c3, c4)
         levels = [FeatureSpec(*spec) for spec in zip(channels, (2, 4, 8, 16, 16), strict=True)]
@@ -88,27 +89,32 @@ class MetaSpikeFormer(SpikingBackbone):
         self.shortcut = shortcut
         self.attention = attention
         self.num_heads = settings["num_heads"]
-        rates = iter(self._drop_path_rates(drop_path_rate))
-        six, two = self.TRANSFORMER_DEPTHS
+        depth3, depth4 = settings["depths"]
+        blocks = 4 + depth3 + depth4
+        rates = iter([drop_path_rate * index / (blocks - 1) for index in range(blocks)])
         self._build(
             ConvBN(in_channels, channels[0], 7, stride=2, bias=True),
             [
                 self._stage(None, [self._conv_block(channels[0], rates)]),
                 self._stage((channels[0], c1, 2), [self._conv_block(c1, rates)]),
                 self._stage((c1, c2, 2), [self._conv_block(c2, rates) for _ in range(2)]),
-                self._stage((c2, c3, 2), [self._transformer_block(c3, rates) for _ in range(six)]),
-                self._stage((c3, c4, 1), [self._transformer_block(c4, rates) for _ in range(two)]),
+                self._stage(
+                    (c2, c3, 2), [self._transformer_block(c3, rates) for _ in range(depth3)]
+                ),
+                self._stage(
+                    (c3, c4, 1), [self._transformer_block(c4, rates) for _ in range(depth4)]
+                ),
             ],
         )
-
-    def _drop_path_rates(self, last: float) -> list[float]:
-        blocks = 4 + sum(self.TRANSFORMER_DEPTHS)
-        return [last * index / (blocks - 1) for index in range(blocks)]
 
     def _stage(self, downsample: tuple[int, int, int] | None, blocks: list[nn.Module]) -> nn.Module:
         """``downsample`` is (in channels, out channels, stride); None where the stem has done it."""
         stage = nn.Sequential()
-        conv = ConvBN(downsample[0], downsample[1], 3, stride=downsample[2], bias=True) if downsample else None
+        conv = (
+            ConvBN(downsample[0], downsample[1], 3, stride=downsample[2], bias=True)
+            if downsample
+            else None
+        )
         # a membrane stream fires before the weights, a spike stream after them
         if self.shortcut == "membrane":
             if conv:

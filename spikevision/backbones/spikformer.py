@@ -92,7 +92,9 @@ class Spikformer(SpikingBackbone):
         settings = choose_arch(arch, self.ARCHS)
         width, depth, num_heads = settings["embed_dims"], settings["depth"], settings["num_heads"]
         if width % 8:
-            raise ValueError(f"embed_dims must be a multiple of 8 (the stem starts at D/8), got {width}")
+            raise ValueError(
+                f"embed_dims must be a multiple of 8 (the stem starts at D/8), got {width}"
+            )
         channels = (width // 8, width // 4, width // 2, width)
         strides = [2 ** sum(chosen.pooled[: index + 1]) for index in range(4)]
         super().__init__(

@@ -1,6 +1,7 @@
 """The fast path without a compiler: all time steps of one cache-sized chunk after the other.
 
-Nothing but the input is kept for the backward pass, which recomputes each chunk under autograd.
+Steps run in place, in buffers made once per call. Nothing but the input is kept for the backward
+pass, which charges each chunk again and then goes back through time.
 """
 
 from __future__ import annotations
@@ -10,15 +11,12 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from spikevision.ops.recurrence import Recurrence
+from spikevision.ops.dynamics import IN_PLACE, InPlaceStep
+from spikevision.ops.recurrence import Recurrence, state_dtype
 
 CHUNK = 262_144
 """Neurons at a time. One megabyte of float32 per tensor: small enough for the cache, large
 enough for PyTorch's overhead per operation and for its threads."""
-
-
-def _chunks(x: Tensor) -> Iterator[slice]:
-    return (slice(start, start + CHUNK) for start in range(0, x.shape[1], CHUNK))
 
 
 def forward(
@@ -27,7 +25,7 @@ def forward(
     """Run all time steps; no gradient is recorded.
 
     Args:
-        recurrence: The neuron.
+        recurrence: The neuron; one without an in-place twin runs in one piece.
         x: Input current ``[T, M]``.
         v0: Membrane potential ``[M]``, or None for rest.
         params: Tensor parameters of the neuron.
@@ -35,14 +33,19 @@ def forward(
     Returns:
         Spikes ``[T, M]``, and the last membrane potential if ``v0`` was given, else None.
     """
-    spikes = torch.empty(x.shape, dtype=x.dtype, device=x.device)
-    v_last = None if v0 is None else torch.empty_like(v0)
     with torch.no_grad():
-        for cut in _chunks(x):
-            v = None if v0 is None else v0[cut]
-            for t, (s, after) in enumerate(recurrence.steps(x[:, cut].unbind(0), v, params)):
-                spikes[t, cut], v = s, after
-            if v_last is not None and v is not None:
+        step = _in_place(recurrence, params)
+        if step is None:
+            return recurrence.run(x, v0, params)
+        spikes = torch.empty(x.shape, dtype=x.dtype, device=x.device)
+        v_last = None if v0 is None else torch.empty_like(v0)
+        h, after = _scratch(2, x)
+        for cut, v in _chunks(x, v0, recurrence.v_rest):
+            h, after = h[: len(v)], after[: len(v)]
+            for x_t, s_t in zip(x[:, cut], spikes[:, cut], strict=True):
+                step.fire_and_reset(step.charge(x_t, v, out=h), s_t, after)
+                v = after
+            if v_last is not None:
                 v_last[cut] = v
     return spikes, v_last
 
@@ -55,10 +58,10 @@ def backward(
     grad_spikes: Tensor,
     grad_v: Tensor | None,
 ) -> tuple[Tensor, Tensor | None, tuple[Tensor, ...]]:
-    """Gradients of :func:`forward`, by running it again.
+    """Gradients of :func:`forward`.
 
     Args:
-        recurrence: The neuron.
+        recurrence: The neuron; one without an in-place twin is run again under autograd.
         x: As for :func:`forward`; so are ``v0`` and ``params``.
         v0: See ``x``.
         params: See ``x``.
@@ -68,49 +71,68 @@ def backward(
     Returns:
         Gradients of ``x``, of ``v0`` (None if it is None) and of ``params``.
     """
+    step = _in_place(recurrence, params)
+    if step is None:
+        return recurrence.pull_back(x, v0, params, grad_spikes, grad_v)
     grad_x = torch.empty(x.shape, dtype=x.dtype, device=x.device)
-    grad_v0 = None if v0 is None else torch.empty_like(v0)
-    grad_params = tuple(torch.zeros_like(p) for p in params)
-    for cut in _chunks(x):
-        start = None if v0 is None else v0[cut]
-        end = None if grad_v is None else grad_v[cut]
-        on_x, on_v0, on_params = _chunk_backward(
-            recurrence, x[:, cut], start, params, grad_spikes[:, cut], end
-        )
-        for t, g in enumerate(on_x):
-            grad_x[t, cut] = g
-        if grad_v0 is not None:
-            grad_v0[cut] = on_v0[0]
-        for total, g in zip(grad_params, on_params, strict=True):
-            total += g
+    grad_v0 = None if grad_v is None else grad_v.clone()
+    on_decay = torch.zeros((), dtype=state_dtype(x), device=x.device)
+    with torch.no_grad():
+        scratch = _scratch(len(x) + 4, x)
+        for cut, v in _chunks(x, v0, recurrence.v_rest):
+            grad, *buffers = (row[: len(v)] for row in scratch)
+            grad = grad.zero_() if grad_v0 is None else grad_v0[cut]
+            on_decay += _reverse(
+                step, x[:, cut], v, grad_spikes[:, cut], grad, grad_x[:, cut], buffers
+            )
+        grad_params = tuple(step.reverse_decay(on_decay).to(p.dtype) for p in params)
     return grad_x, grad_v0, grad_params
 
 
-def _chunk_backward(
-    recurrence: Recurrence,
+def _reverse(
+    step: InPlaceStep,
     x: Tensor,
-    v0: Tensor | None,
-    params: Sequence[Tensor],
+    v0: Tensor,
     grad_spikes: Tensor,
-    grad_v: Tensor | None,
-) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...], tuple[Tensor, ...]]:
-    """Gradients of one chunk: one of ``x`` per time step, none or one of ``v0``, of ``params``."""
-    time_steps, states = len(x), 0 if v0 is None else 1
-    inputs = [*x.unbind(0), *([] if v0 is None else [v0]), *params]
-    inputs = [tensor.detach().requires_grad_() for tensor in inputs]
-    xs, vs, ps = _split(inputs, time_steps, states)
-    with torch.enable_grad():
-        spikes, potentials = zip(*recurrence.steps(xs, vs[0] if vs else None, ps), strict=True)
-    outputs, grads = list(spikes), list(grad_spikes.unbind(0))
-    if grad_v is not None:
-        outputs.append(potentials[-1])
-        grads.append(grad_v)
-    return _split(torch.autograd.grad(outputs, inputs, grads), time_steps, states)
+    grad: Tensor,
+    grad_x: Tensor,
+    buffers: Sequence[Tensor],
+) -> Tensor | float:
+    """Go through one chunk and back; turn ``grad`` from that of the last potential into that of ``v0``.
+
+    Returns the gradient of ``1 / tau`` if it is learned, else 0.
+    """
+    *hs, after, slope, kept = buffers
+    v, on_decay = v0, 0.0
+    for x_t, h in zip(x, hs, strict=True):
+        step.fire_and_reset(step.charge(x_t, v, out=h), kept, after)
+        v = after
+    for t in reversed(range(len(x))):
+        step.reverse_fire(hs[t], grad_spikes[t], grad, slope, kept)
+        if isinstance(step.decay, Tensor):
+            if t > 0:
+                step.fire_and_reset(hs[t - 1], kept, after)
+            drive = step.drive(x[t], after if t > 0 else v0, out=slope)
+            on_decay += torch.dot(drive, grad)
+        step.reverse_charge(grad, grad_x[t])
+    return on_decay
 
 
-def _split(
-    tensors: Sequence[Tensor], first: int, second: int
-) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...], tuple[Tensor, ...]]:
-    """The first ``first``, the next ``second``, and all others."""
-    end = first + second
-    return tuple(tensors[:first]), tuple(tensors[first:end]), tuple(tensors[end:])
+def _in_place(recurrence: Recurrence, params: Sequence[Tensor]) -> InPlaceStep | None:
+    make = IN_PLACE.get(recurrence.step)
+    return None if make is None else make(*params, **dict(recurrence.settings))
+
+
+def _chunks(x: Tensor, v0: Tensor | None, v_rest: float) -> Iterator[tuple[slice, Tensor]]:
+    """Each chunk of neurons, with the membrane potentials that they start from (read only)."""
+    (rest,) = _scratch(1, x)
+    rest.fill_(v_rest)
+    for start in range(0, x.shape[1], CHUNK):
+        cut = slice(start, min(start + CHUNK, x.shape[1]))
+        yield cut, rest[: cut.stop - start] if v0 is None else v0[cut]
+
+
+def _scratch(rows: int, x: Tensor) -> tuple[Tensor, ...]:
+    """Buffers for the potentials of one chunk."""
+    size = min(CHUNK, x.shape[1])
+    return torch.empty(rows, size, dtype=state_dtype(x), device=x.device).unbind()

@@ -63,3 +63,31 @@ class Recurrence:
         """
         spikes, potentials = zip(*self.steps(x.unbind(0), v0, params), strict=True)
         return torch.stack(spikes), None if v0 is None else potentials[-1]
+
+    def pull_back(
+        self,
+        x: Tensor,
+        v0: Tensor | None,
+        params: Sequence[Tensor],
+        grad_spikes: Tensor,
+        grad_v: Tensor | None,
+    ) -> tuple[Tensor, Tensor | None, tuple[Tensor, ...]]:
+        """Gradients of :meth:`run`, by running it again under autograd.
+
+        Args:
+            x: As for :meth:`run`; so are ``v0`` and ``params``.
+            v0: See ``x``.
+            params: See ``x``.
+            grad_spikes: Gradient of the spikes, of the shape of ``x``.
+            grad_v: Gradient of the last membrane potential; None if ``v0`` is None.
+
+        Returns:
+            Gradients of ``x``, of ``v0`` (None if it is None) and of ``params``.
+        """
+        if v0 is None:
+            _, vjp = torch.func.vjp(lambda x, *ps: self.run(x, None, ps)[0], x, *params)
+            grad_x, *grad_params = vjp(grad_spikes)
+            return grad_x, None, tuple(grad_params)
+        _, vjp = torch.func.vjp(lambda x, v, *ps: self.run(x, v, ps), x, v0, *params)
+        grad_x, grad_v0, *grad_params = vjp((grad_spikes, grad_v))
+        return grad_x, grad_v0, tuple(grad_params)

@@ -14,9 +14,20 @@ def sigmoid(u: Tensor, alpha: float) -> Tensor:
     return torch.sigmoid(alpha * u)
 
 
+def sigmoid_slope_(u: Tensor, alpha: float) -> Tensor:
+    """Derivative of :func:`sigmoid`: ``alpha * p * (1 - p)``, in place of ``u``."""
+    p = u.mul_(alpha).sigmoid_()
+    return p.mul_(1.0 - p).mul_(alpha)  # not p - p * p, which is inexact where p is near 1
+
+
 def atan(u: Tensor, alpha: float) -> Tensor:
     """Arc tangent, scaled to run from 0 to 1; its slope at 0 is ``alpha / 2``."""
     return torch.atan(math.pi / 2 * alpha * u) / math.pi + 0.5
+
+
+def atan_slope_(u: Tensor, alpha: float) -> Tensor:
+    """Derivative of :func:`atan`: ``alpha / 2 / (1 + (pi / 2 * alpha * u)^2)``, in place of ``u``."""
+    return u.mul_(math.pi / 2 * alpha).square_().add_(1.0).reciprocal_().mul_(alpha / 2)
 
 
 def triangular(u: Tensor, alpha: float) -> Tensor:
@@ -25,9 +36,20 @@ def triangular(u: Tensor, alpha: float) -> Tensor:
     return 0.5 + w - 0.5 * w * w.abs()
 
 
+def triangular_slope_(u: Tensor, alpha: float) -> Tensor:
+    """Derivative of :func:`triangular`: ``alpha - alpha^2 * |u|``, or 0, in place of ``u``."""
+    return u.abs_().mul_(-alpha * alpha).add_(alpha).clamp_min_(0.0)
+
+
 def rectangular(u: Tensor, alpha: float) -> Tensor:
     """Ramp of slope ``alpha`` on ``|u| <= 1 / (2 * alpha)``, flat outside."""
     return torch.clamp(alpha * u + 0.5, 0.0, 1.0)
+
+
+def rectangular_slope_(u: Tensor, alpha: float) -> Tensor:
+    """Derivative of :func:`rectangular`: ``alpha`` on the ramp, both ends included, in place of ``u``."""
+    ramp = u.mul_(alpha).add_(0.5)
+    return ramp.eq_(ramp.clamp(0.0, 1.0)).mul_(alpha)
 
 
 SURROGATES: dict[str, Callable[[Tensor, float], Tensor]] = {
@@ -37,6 +59,14 @@ SURROGATES: dict[str, Callable[[Tensor, float], Tensor]] = {
     "rectangular": rectangular,
 }
 """Smooth stand-ins ``p(u, alpha)`` of the step function, by name."""
+
+SLOPES: dict[str, Callable[[Tensor, float], Tensor]] = {
+    "sigmoid": sigmoid_slope_,
+    "atan": atan_slope_,
+    "triangular": triangular_slope_,
+    "rectangular": rectangular_slope_,
+}
+"""Their derivatives ``dp/du (u, alpha)``, which overwrite ``u``, by name."""
 
 DEFAULT_ALPHA: dict[str, float] = {
     "sigmoid": 4.0,

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from spikevision.statistics.tensor_summary import Kind, TensorSummary
+from spikevision.statistics.tensor_summary import Kind, SummaryCache
 
 __all__ = ["ProductCount", "count_masked_product", "count_product"]
 
@@ -35,11 +35,11 @@ class ProductCount(NamedTuple):
     inputs: int
     outputs: int
     macs: int
-    spikes: list[int] | None
-    synops: list[int] | None
+    spikes: list[int] | None = None
+    synops: list[int] | None = None
 
 
-def count_product(q: Tensor, k: Tensor, v: Tensor) -> list[ProductCount]:
+def count_product(q: Tensor, k: Tensor, v: Tensor, *, cache: SummaryCache) -> list[ProductCount]:
     """Both products of ``(Q K^T) V``; all operands ``[T, N, M, D, L]``.
 
     ``Q (K^T V)`` where there are more tokens than channels per head, else ``(Q K^T) V``, as
@@ -47,49 +47,57 @@ def count_product(q: Tensor, k: Tensor, v: Tensor) -> list[ProductCount]:
     """
     width, tokens = q.shape[-2:]
     value_width = v.shape[-2]
+    heads = q.numel() // (width * tokens)
     if tokens > width:
-        inner = _gated_by_both("k^T v", k, v, dim=-2, result=width * value_width)
-        outer = _gated_by_one("q (k^T v)", q, fan_out=value_width, result=value_width * tokens)
+        inner = _gated_by_both("k^T v", k, v, dim=-2, cache=cache)
+        inner_size = heads * width * value_width
+        outer = _gated_by_one("q (k^T v)", q, fan_out=value_width, cache=cache)
     else:
-        inner = _gated_by_both("q k^T", k, q, dim=-1, result=tokens * tokens)
-        outer = _gated_by_one("(q k^T) v", v, fan_out=tokens, result=value_width * tokens)
-    return [inner, outer]
+        inner = _gated_by_both("q k^T", k, q, dim=-1, cache=cache)
+        inner_size = heads * tokens * tokens
+        outer = _gated_by_one("(q k^T) v", v, fan_out=tokens, cache=cache)
+    return [inner._replace(outputs=inner_size), outer._replace(outputs=v.numel())]
 
 
-def count_masked_product(k: Tensor, v: Tensor) -> list[ProductCount]:
+def count_masked_product(k: Tensor, v: Tensor, *, cache: SummaryCache) -> list[ProductCount]:
     """The sum over tokens of ``K * V`` (SDSA-1); the mask that follows adds nothing."""
-    kind = max(_kind(k), _kind(v))
-    exact = None if kind is Kind.REAL else _steps(k.double() * v.double())
-    spikes = None if kind is Kind.REAL else _steps(k)
-    outputs = k.numel() // k.shape[-1]
-    return [ProductCount("sum k * v", kind, k.numel(), outputs, k.numel(), spikes, exact)]
-
-
-def _gated_by_both(name: str, a: Tensor, b: Tensor, *, dim: int, result: int) -> ProductCount:
-    """Sum over the contracted index of (spikes of a there) x (spikes of b there); ``dim`` is the other index."""
-    heads = a.numel() // (a.shape[-1] * a.shape[-2])
-    macs = a.numel() * b.shape[dim]
-    kind = max(_kind(a), _kind(b))
+    kind, spikes = _read(k, cache)
+    kind = max(kind, _read(v, cache)[0])
+    count = ProductCount("sum k * v", kind, k.numel(), k.numel() // k.shape[-1], k.numel())
     if kind is Kind.REAL:
-        return ProductCount(name, kind, a.numel(), heads * result, macs, None, None)
-    per_a, per_b = (x.sum(dim, dtype=torch.float64) for x in (a, b))
-    return ProductCount(
-        name, kind, a.numel(), heads * result, macs, _steps(per_a), _steps(per_a * per_b)
-    )
+        return [count]
+    return [count._replace(spikes=spikes, synops=_steps(k.double() * v.double()))]
 
 
-def _gated_by_one(name: str, a: Tensor, *, fan_out: int, result: int) -> ProductCount:
-    heads = a.numel() // (a.shape[-1] * a.shape[-2])
-    kind = _kind(a)
-    spikes = None if kind is Kind.REAL else _steps(a)
-    synops = None if spikes is None else [count * fan_out for count in spikes]
-    return ProductCount(name, kind, a.numel(), heads * result, a.numel() * fan_out, spikes, synops)
+def _gated_by_both(
+    name: str, a: Tensor, b: Tensor, *, dim: int, cache: SummaryCache
+) -> ProductCount:
+    """Sum over the contracted index of (spikes of a there) x (spikes of b there).
+
+    ``dim`` is the index that is not contracted, of both.
+    """
+    kind, spikes = _read(a, cache)
+    kind = max(kind, _read(b, cache)[0])
+    count = ProductCount(name, kind, a.numel(), 0, a.numel() * b.shape[dim])
+    if kind is Kind.REAL:
+        return count
+    per_a, per_b = (x.sum(dim, dtype=torch.float32).double() for x in (a, b))
+    return count._replace(spikes=spikes, synops=_steps(per_a * per_b))
 
 
-def _kind(x: Tensor) -> Kind:
-    x = x.contiguous()
-    return TensorSummary(x, block=x.shape[-1]).kind
+def _gated_by_one(name: str, a: Tensor, *, fan_out: int, cache: SummaryCache) -> ProductCount:
+    kind, spikes = _read(a, cache)
+    count = ProductCount(name, kind, a.numel(), 0, a.numel() * fan_out)
+    if spikes is None:
+        return count
+    return count._replace(spikes=spikes, synops=[number * fan_out for number in spikes])
+
+
+def _read(x: Tensor, cache: SummaryCache) -> tuple[Kind, list[int] | None]:
+    """Kind of an operand and, unless it is real, its spikes at each time step."""
+    summary = cache.summarise(x.contiguous(), block=x.shape[-1])
+    return summary.kind, None if summary.kind is Kind.REAL else summary.per_step(x.shape[0])
 
 
 def _steps(x: Tensor) -> list[int]:
-    return [int(value) for value in x.flatten(1).sum(1, dtype=torch.float64).tolist()]
+    return [int(value) for value in x.flatten(1).sum(1).tolist()]

@@ -43,6 +43,10 @@ class Entry:
         _add_into(self.by_size.setdefault(size, {}), counts)
         self._raise_kind(kind)
 
+    def add_channels(self, spikes: list[int]) -> None:
+        """Add the spikes of each channel."""
+        self.channel_spikes = _add(self.channel_spikes, spikes)
+
     def total(self, quantity: str) -> int:
         """Sum of a quantity over image sizes and time steps; 0 where it was not counted."""
         return sum(self.per_step(quantity))

@@ -15,6 +15,7 @@ from torch.utils.hooks import RemovableHandle
 from spikevision.layers import RepConvBN, SpikingResidual, TimeFolded
 from spikevision.layers.attention import MaskedSpikingProduct, SpikingProduct
 from spikevision.neurons.base import SpikingNeuron
+from spikevision.statistics.neuron_tally import NeuronTally, channels_of
 from spikevision.statistics.products import ProductCount, count_masked_product, count_product
 from spikevision.statistics.record import Counts, Entry, Record
 from spikevision.statistics.synops import SYNAPTIC, fan_out, layer_macs, spike_operations
@@ -35,8 +36,10 @@ class SpikeRecorder:
             model(images)
         record = recorder.record
 
-    Only calls of the model itself are counted, not calls of its parts. The number of time steps of a layer is that
-    of the folding block around it, else of the neuron that ran before it, else 1.
+    The record is complete after ``detach``. Only calls of the model itself are counted, not calls of its parts. The
+    number of time steps of a layer is that of the folding block around it, else of the neuron that ran before it,
+    else 1. What a tensor holds is seen from all its values; of the output of a neuron, from all at the first call and
+    from 256 of them later.
 
     Args:
         model: The module that will be called.
@@ -50,7 +53,7 @@ class SpikeRecorder:
         self._cache = SummaryCache()
         self._reached: dict[tuple, Tensor] = {}
         self._classifiers = classifiers_of(model)
-        self._channel_spikes: dict[str, Tensor] = {}
+        self._tallies: dict[str, NeuronTally] = {}
         self._size: str | None = None  # None outside a call of the model
         self._images = 0
         self._folded: list[int] = []
@@ -72,6 +75,8 @@ class SpikeRecorder:
             handle.remove()
         self._handles.clear()
         self._end()
+        for name, tally in self._tallies.items():
+            tally.move_to(self.record.neurons[name])
 
     def __enter__(self) -> SpikeRecorder:
         return self.attach()
@@ -149,22 +154,13 @@ class SpikeRecorder:
         self._last_neuron = (time_steps, batch)
         if spikes.numel() == 0:
             return
-        channels, per_channel = _channels_of(spikes)
-        entry = self.record.neurons.setdefault(
-            name, Entry(about={"type": type(neuron).__name__, "channels": channels})
+        if name not in self._tallies:
+            about = {"type": type(neuron).__name__, "channels": channels_of(spikes)}
+            self.record.neurons.setdefault(name, Entry(about=about))
+            self._tallies[name] = NeuronTally()
+        self._tallies[name].add(
+            spikes, size=self._known_size(), cache=self._cache, verify=self.record.operations
         )
-        counts: Counts = {"elements": [spikes.numel() // time_steps] * time_steps}
-        if entry.kind is Kind.REAL:
-            entry.add(self._known_size(), Kind.REAL, counts)
-            return
-        summary = self._cache.summarise(
-            spikes.contiguous(), block=per_channel, verify=self.record.operations
-        )
-        if summary.kind is not Kind.REAL:
-            counts["spikes"] = summary.per_step(time_steps)
-            sums = summary.sums.view(-1, channels, spikes[0, 0].numel() // channels // per_channel)
-            entry.channel_spikes = _add_channels(entry.channel_spikes, sums.sum((0, 2)))
-        entry.add(self._known_size(), summary.kind, counts)
 
     def _see_layer(self, name: str, layer: nn.Module, args: tuple, output: Tensor) -> None:
         x = args[0].detach()
@@ -191,7 +187,7 @@ class SpikeRecorder:
 
     def _see_product(self, name: str, product: nn.Module, args: tuple, output: Tensor) -> None:
         count = count_product if isinstance(product, SpikingProduct) else count_masked_product
-        for part in count(*(x.detach() for x in args)):
+        for part in count(*(x.detach() for x in args), cache=self._cache):
             self._add_product(f"{name}[{part.name}]", product, part, time_steps=args[0].shape[0])
 
     def _add_product(
@@ -276,17 +272,3 @@ def _size_of(image: Tensor) -> str:
         if image.dim() > 2
         else str(image.shape[-1])
     )
-
-
-def _channels_of(spikes: Tensor) -> tuple[int, int]:
-    """Channels, and values in a row that belong to one channel: ``[T, N, C, ...]``, but ``[T, N, L, C]``."""
-    if spikes.dim() == 2:
-        return 1, 1
-    if spikes.dim() == 4:
-        return spikes.shape[-1], 1
-    return spikes.shape[2], spikes[0, 0, 0].numel()
-
-
-def _add_channels(known: list[int], more: Tensor) -> list[int]:
-    counts = [int(value) for value in more.tolist()]
-    return [a + b for a, b in zip(known, counts, strict=True)] if known else counts

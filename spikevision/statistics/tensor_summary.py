@@ -7,6 +7,7 @@ matrix-vector products, which on CPU are many times faster than the reductions t
 from __future__ import annotations
 
 from enum import IntEnum
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -14,7 +15,7 @@ from torch.multiprocessing.reductions import StorageWeakRef
 
 __all__ = ["Kind", "SummaryCache", "TensorSummary"]
 
-SAMPLE = 1024  # values looked at before a tensor is read in full
+SAMPLE = 256  # values looked at before a tensor is read in full
 DOT_LENGTH = 2**22  # values whose squares are summed in float32 at once
 COLUMN_LENGTH = 2**18  # rows that are summed in float32 at once
 LARGEST_INTEGER = 63  # spikes per value that still count as a small integer
@@ -34,7 +35,7 @@ class TensorSummary:
     Args:
         x: The tensor; it is not kept.
         block: Length of the runs of consecutive values whose sums are wanted (e.g. H W), a divisor of its size.
-        verify: Whether every value is checked, or a sample of 1024.
+        verify: Whether every value is checked, or a sample of 256.
     """
 
     def __init__(self, x: Tensor, *, block: int, verify: bool = True) -> None:
@@ -42,7 +43,6 @@ class TensorSummary:
         flat = flat if flat.dtype in (torch.float32, torch.float64) else flat.float()
         self.size = flat.numel()
         self.block = block
-        self.verified = verify
         self._planes: dict[tuple[int, int], Tensor] = {}
         self.sums: Tensor | None = None
         self.kind = _sampled_kind(flat)
@@ -73,13 +73,13 @@ class SummaryCache:
         self._known: dict[tuple, tuple[StorageWeakRef, TensorSummary]] = {}
 
     def summarise(self, x: Tensor, *, block: int, verify: bool = True) -> TensorSummary:
-        """Summary of a contiguous tensor whose ``block`` may be another one if it was read before."""
+        """Summary of a contiguous tensor; one that was read before keeps its ``block`` and its verification."""
         if x.is_inference():  # has no version counter: a change in place would go unseen
             return TensorSummary(x, block=block, verify=verify)
         alive = StorageWeakRef(x.untyped_storage())
         key = (alive.cdata, x.storage_offset(), x.numel(), x._version)
         known = self._known.get(key)
-        if known and not known[0].expired() and (known[1].verified or not verify):
+        if known and not known[0].expired():
             return known[1]
         summary = TensorSummary(x, block=block, verify=verify)
         # while the weak reference is held, its address belongs to no other storage
@@ -94,10 +94,11 @@ class SummaryCache:
 def _sampled_kind(flat: Tensor) -> Kind:
     if flat.is_meta:  # shapes without values
         return Kind.REAL
-    sample = flat[:: max(1, flat.numel() // SAMPLE)]
-    if not bool(((sample == sample.round()) & (sample >= 0) & (sample <= LARGEST_INTEGER)).all()):
-        return Kind.REAL
-    return Kind.INTEGER if bool((sample > 1).any()) else Kind.BINARY
+    values = set(flat[:: max(1, flat.numel() // SAMPLE)].tolist())
+    if values <= {0.0, 1.0}:
+        return Kind.BINARY
+    whole = all(value.is_integer() and 0 <= value <= LARGEST_INTEGER for value in values)
+    return Kind.INTEGER if whole else Kind.REAL
 
 
 def _exact_kind(flat: Tensor, sums: Tensor) -> Kind:
@@ -116,7 +117,12 @@ def _exact_kind(flat: Tensor, sums: Tensor) -> Kind:
 def _row_sums(rows: Tensor) -> Tensor:
     if rows.shape[1] == 1:
         return rows[:, 0].double()
-    return torch.mv(rows, rows.new_ones(rows.shape[1])).double()
+    return torch.mv(rows, _ones(rows.shape[1], rows.dtype, rows.device)).double()
+
+
+@lru_cache(maxsize=64)
+def _ones(length: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    return torch.ones(length, dtype=dtype, device=device)
 
 
 def _column_sums(rows: Tensor) -> Tensor:

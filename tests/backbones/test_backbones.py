@@ -4,6 +4,7 @@ import torch
 from spikevision.backbones import MetaSpikeFormer, Spikformer
 from spikevision.layers import fuse_
 from spikevision.neurons import SpikingNeuron
+from spikevision.ops import neuron_backend
 
 TINY = dict(embed_dims=(8, 16, 16, 24), num_heads=4)
 TINY_SPIKFORMER = dict(embed_dims=32, depth=2, num_heads=4)
@@ -95,6 +96,14 @@ def test_repeated_event_frames_answer_like_the_static_image():
     backbone = meta().double().eval()
     frames = image.unsqueeze(1).repeat(1, 2, 1, 1, 1)
     torch.testing.assert_close(backbone(frames), backbone(image), rtol=0, atol=1e-12)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("backend", ["plain", "chunked"])
+def test_features_are_channels_last_whatever_the_layout_of_the_image(backend):
+    with neuron_backend(backend):
+        (feature,) = meta()(torch.randn(2, 3, 64, 64))
+    assert feature.flatten(0, 1).is_contiguous(memory_format=torch.channels_last)
 
 
 @torch.no_grad()

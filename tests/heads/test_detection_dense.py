@@ -22,10 +22,18 @@ def build(kind, **settings):
     common = dict(in_channels=4, feat_channels=5, train_cfg=None, test_cfg=ConfigDict())
     head = {
         "rpn": lambda: SpikingRPNHead(
-            **common, anchor_generator=ANCHORS, loss_cls=dict(LOSS, type="CrossEntropyLoss"), **settings
+            **common,
+            anchor_generator=ANCHORS,
+            loss_cls=dict(LOSS, type="CrossEntropyLoss"),
+            **settings,
         ),
         "retina": lambda: SpikingRetinaHead(
-            num_classes=3, **common, anchor_generator=ANCHORS, stacked_convs=2, loss_cls=LOSS, **settings
+            num_classes=3,
+            **common,
+            anchor_generator=ANCHORS,
+            stacked_convs=2,
+            loss_cls=LOSS,
+            **settings,
         ),
         "fcos": lambda: SpikingFCOSHead(
             num_classes=3,
@@ -42,7 +50,9 @@ def build(kind, **settings):
 
 def maps(time_steps=3, images=2):
     torch.manual_seed(1)
-    return tuple(3 * torch.randn(time_steps, images, 4, *size, dtype=torch.float64) for size in SIZES)
+    return tuple(
+        3 * torch.randn(time_steps, images, 4, *size, dtype=torch.float64) for size in SIZES
+    )
 
 
 def conv(block, spikes):
@@ -67,7 +77,9 @@ def test_rpn_averages_over_time_what_stock_convolutions_make_of_spikes():
 def test_a_negative_current_holds_the_next_layer_of_the_rpn_back():
     # mmdet's ReLU between the layers would let the neuron forget that it was inhibited
     head = build("rpn")
-    hidden = torch.tensor([-4.0, 2.5], dtype=torch.float64).view(2, 1, 1, 1, 1).expand(2, 1, 5, 1, 1)
+    hidden = (
+        torch.tensor([-4.0, 2.5], dtype=torch.float64).view(2, 1, 1, 1, 1).expand(2, 1, 5, 1, 1)
+    )
     head.rpn_conv = nn.Identity()
     inhibited = head.forward_single(hidden)[0]
     relieved = head.forward_single(hidden.relu())[0]
@@ -98,10 +110,14 @@ def test_fcos_averages_logits_before_scale_and_exponential(on_reg):
         torch.testing.assert_close(scores, steps(head.conv_cls, cls).mean(0))
         expected = (steps(head.conv_reg, reg).mean(0) * scale).float().exp()
         torch.testing.assert_close(distances, expected)
-        torch.testing.assert_close(centers, steps(head.conv_centerness, reg if on_reg else cls).mean(0))
+        torch.testing.assert_close(
+            centers, steps(head.conv_centerness, reg if on_reg else cls).mean(0)
+        )
 
 
-@pytest.mark.parametrize(("kind", "stock"), [("rpn", RPNHead), ("retina", RetinaHead), ("fcos", FCOSHead)])
+@pytest.mark.parametrize(
+    ("kind", "stock"), [("rpn", RPNHead), ("retina", RetinaHead), ("fcos", FCOSHead)]
+)
 def test_parameters_are_those_of_the_stock_head(kind, stock):
     head = build(kind)
     shapes = sorted(tuple(p.shape) for p in head.parameters())
@@ -123,11 +139,15 @@ def test_every_weight_layer_is_driven_by_spikes_and_every_parameter_gets_a_gradi
     inputs = []
     for module in head.modules():
         if isinstance(module, nn.Conv2d):
-            module.register_forward_pre_hook(lambda module, args: inputs.append(args[0].unique().tolist()))
+            module.register_forward_pre_hook(
+                lambda module, args: inputs.append(args[0].unique().tolist())
+            )
     sum(output.sum() for level in head(maps()) for output in level).backward()
     assert len(inputs) == 2 * sum(isinstance(m, nn.Conv2d) for m in head.modules())
     assert all(set(values) <= {0.0, 1.0} for values in inputs)
-    assert [n for n, p in head.named_parameters() if p.grad is None or p.grad.abs().max() == 0] == []
+    assert [
+        n for n, p in head.named_parameters() if p.grad is None or p.grad.abs().max() == 0
+    ] == []
 
 
 @pytest.mark.parametrize(("kind", "layer"), [("retina", "retina_cls"), ("fcos", "conv_cls")])

@@ -136,7 +136,9 @@ def test_published_box_head_shows_membrane_potentials_to_its_last_layers():
 
 def mask_head(**settings):
     torch.manual_seed(0)
-    head = SpikingMaskHead(num_convs=2, in_channels=6, conv_out_channels=8, num_classes=3, **settings)
+    head = SpikingMaskHead(
+        num_convs=2, in_channels=6, conv_out_channels=8, num_classes=3, **settings
+    )
     head.init_weights()
     return head.double()
 
@@ -151,7 +153,9 @@ def test_mask_head_averages_over_time_what_convolutions_make_of_spikes():
     assert masks.shape == (4, 3, 10, 10)
 
 
-@pytest.mark.parametrize("kind", ["box", "box with norm", "published box", "mask", "mask with norm"])
+@pytest.mark.parametrize(
+    "kind", ["box", "box with norm", "published box", "mask", "mask with norm"]
+)
 def test_every_weight_layer_is_driven_by_spikes_and_every_parameter_gets_a_gradient(kind):
     head = {
         "box": lambda: box_head(),
@@ -164,14 +168,18 @@ def test_every_weight_layer_is_driven_by_spikes_and_every_parameter_gets_a_gradi
     for name, module in head.named_modules():
         if isinstance(module, (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)):
             module.register_forward_pre_hook(
-                lambda module, args, name=name: inputs.update({name: set(args[0].unique().tolist())})
+                lambda module, args, name=name: inputs.update(
+                    {name: set(args[0].unique().tolist())}
+                )
             )
     outputs = head(regions(regions=16))
     outputs = outputs if isinstance(outputs, tuple) else (outputs,)
     sum(output.square().sum() for output in outputs).backward()
     driven_by_reals = [name for name, values in inputs.items() if not values <= {0.0, 1.0}]
     assert driven_by_reals == (["fc_cls", "fc_reg"] if kind == "published box" else [])
-    assert [n for n, p in head.named_parameters() if p.grad is None or p.grad.abs().max() == 0] == []
+    assert [
+        n for n, p in head.named_parameters() if p.grad is None or p.grad.abs().max() == 0
+    ] == []
 
 
 @pytest.mark.parametrize("norm", [False, True])
@@ -193,4 +201,6 @@ def test_mask_heads_that_upsample_without_weights_are_refused():
 
 def test_a_mask_head_that_shares_the_box_features_is_refused():
     with pytest.raises(ValueError, match="needs its own mask_roi_extractor"):
-        SpikingStandardRoIHead(mask_roi_extractor=None, mask_head=dict(type="spikevision.SpikingMaskHead"))
+        SpikingStandardRoIHead(
+            mask_roi_extractor=None, mask_head=dict(type="spikevision.SpikingMaskHead")
+        )

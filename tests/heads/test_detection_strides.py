@@ -20,7 +20,9 @@ def extractor(strides):
     )
 
 
-def two_stage(kind="spikevision.MaskRCNN", anchors=STRIDES, boxes=(4, 8, 16, 16), masks=(4, 8, 16, 16), **neck):
+def two_stage(
+    kind="spikevision.MaskRCNN", anchors=STRIDES, boxes=(4, 8, 16, 16), masks=(4, 8, 16, 16), **neck
+):
     return dict(
         type=kind,
         backbone=dict(
@@ -28,11 +30,16 @@ def two_stage(kind="spikevision.MaskRCNN", anchors=STRIDES, boxes=(4, 8, 16, 16)
             arch=dict(embed_dims=(8, 16, 32, 40), num_heads=8),
             out_indices=(1, 2, 3, 4),
         ),
-        neck=dict(type="spikevision.SpikingFPN", **{"in_channels": [8, 16, 32, 40], "out_channels": 8, **neck}),
+        neck=dict(
+            type="spikevision.SpikingFPN",
+            **{"in_channels": [8, 16, 32, 40], "out_channels": 8, **neck},
+        ),
         rpn_head=dict(
             type="spikevision.SpikingRPNHead",
             in_channels=8,
-            anchor_generator=dict(type="AnchorGenerator", scales=[8], ratios=[1.0], strides=list(anchors)),
+            anchor_generator=dict(
+                type="AnchorGenerator", scales=[8], ratios=[1.0], strides=list(anchors)
+            ),
         ),
         roi_head=dict(
             type="spikevision.SpikingStandardRoIHead",
@@ -79,7 +86,8 @@ def test_anchors_as_in_the_published_code_are_an_error():
 def test_roi_extractors_as_in_the_published_code_are_an_error(part):
     name = {"boxes": "bbox", "masks": "mask"}[part]
     with pytest.raises(
-        ValueError, match=rf"roi_head.{name}_roi_extractor stands on strides \[4, 8, 16, 32\].*to \[4, 8, 16, 16\]"
+        ValueError,
+        match=rf"roi_head.{name}_roi_extractor stands on strides \[4, 8, 16, 32\].*to \[4, 8, 16, 16\]",
     ):
         build(two_stage(**{part: [4, 8, 16, 32]}))
 
@@ -103,12 +111,16 @@ def test_every_stage_of_a_cascade_is_checked():
 @pytest.mark.parametrize("kind", ["RetinaNet", "FCOS"])
 def test_single_stage_detectors_are_checked(kind):
     assert type(build(one_stage(kind, STRIDES))) is getattr(detectors, kind)
-    with pytest.raises(ValueError, match=r"bbox_head.prior_generator stands on strides \[8, 16, 32, 64, 128\]"):
+    with pytest.raises(
+        ValueError, match=r"bbox_head.prior_generator stands on strides \[8, 16, 32, 64, 128\]"
+    ):
         build(one_stage(kind, [8, 16, 32, 64, 128]))
 
 
 def test_a_neck_for_another_backbone_is_an_error():
-    with pytest.raises(ValueError, match=r"in_channels=\[64, 128, 256, 360\], the backbone gives \[8, 16, 32, 40\]"):
+    with pytest.raises(
+        ValueError, match=r"in_channels=\[64, 128, 256, 360\], the backbone gives \[8, 16, 32, 40\]"
+    ):
         build(two_stage(in_channels=[64, 128, 256, 360]))
 
 

@@ -44,7 +44,9 @@ def test_readout_averages_logits_over_time():
 
 
 @pytest.mark.parametrize("time_steps", [1, 4])
-def test_a_deep_chain_fires_after_init_weights_and_is_silent_behind_the_usual_initialisation(time_steps):
+def test_a_deep_chain_fires_after_init_weights_and_is_silent_behind_the_usual_initialisation(
+    time_steps,
+):
     torch.manual_seed(0)
     x = 2 * torch.randn(time_steps, 2, 64, 12, 12)
     chain = nn.Sequential(*(SpikeDriven(nn.Conv2d(64, 64, 3, padding=1)) for _ in range(6)))
@@ -59,7 +61,8 @@ def test_a_deep_chain_fires_after_init_weights_and_is_silent_behind_the_usual_in
 def test_a_chain_with_norms_fires_after_init_weights():
     torch.manual_seed(0)
     layers = [
-        SpikeDriven(nn.Conv2d(64, 64, 3, padding=1, bias=False), norm=nn.BatchNorm2d(64)) for _ in range(6)
+        SpikeDriven(nn.Conv2d(64, 64, 3, padding=1, bias=False), norm=nn.BatchNorm2d(64))
+        for _ in range(6)
     ]
     for driven in layers:
         driven.init_weights()

@@ -78,7 +78,9 @@ def test_sizes_that_do_not_halve_exactly_are_added_at_the_finer_size():
         torch.testing.assert_close(output, expected)
 
 
-@pytest.mark.parametrize(("source", "first_in"), [("on_input", 8), ("on_lateral", 5), ("on_output", 5)])
+@pytest.mark.parametrize(
+    ("source", "first_in"), [("on_input", 8), ("on_lateral", 5), ("on_output", 5)]
+)
 def test_extra_levels_are_a_chain_of_strided_convolutions_from_their_source(source, first_in):
     neck, inputs = build(num_outs=6, extra_levels=source), maps()
     seen = []
@@ -95,7 +97,9 @@ def test_extra_levels_are_a_chain_of_strided_convolutions_from_their_source(sour
 
 @pytest.mark.parametrize("extra_levels", ["pool", "on_input"])
 @pytest.mark.parametrize("norm_cfg", [None, dict(type="BN")])
-def test_every_convolution_is_driven_by_spikes_and_every_parameter_gets_a_gradient(extra_levels, norm_cfg):
+def test_every_convolution_is_driven_by_spikes_and_every_parameter_gets_a_gradient(
+    extra_levels, norm_cfg
+):
     neck = build(num_outs=6, extra_levels=extra_levels, norm_cfg=norm_cfg)
     values = []
     for module in neck.modules():
@@ -127,9 +131,18 @@ def test_published_neck_has_the_published_size():
 
 def test_strides_of_the_outputs_follow_from_those_of_the_backbone():
     specs = [FeatureSpec(c, s) for c, s in zip(CHANNELS, (4, 8, 16, 16), strict=True)]
-    assert build(num_outs=6).feature_specs(specs) == tuple(FeatureSpec(5, s) for s in (4, 8, 16, 16, 32, 64))
-    assert [s.stride for s in build(num_outs=4, start_level=1).feature_specs(specs)] == [8, 16, 16, 32]
-    with pytest.raises(ValueError, match=r"in_channels=\[4, 6, 8, 8\], the backbone gives \[4, 6, 8\]"):
+    assert build(num_outs=6).feature_specs(specs) == tuple(
+        FeatureSpec(5, s) for s in (4, 8, 16, 16, 32, 64)
+    )
+    assert [s.stride for s in build(num_outs=4, start_level=1).feature_specs(specs)] == [
+        8,
+        16,
+        16,
+        32,
+    ]
+    with pytest.raises(
+        ValueError, match=r"in_channels=\[4, 6, 8, 8\], the backbone gives \[4, 6, 8\]"
+    ):
         build().feature_specs(specs[:3])
 
 
@@ -147,5 +160,7 @@ def test_settings_that_do_not_fit_are_refused(settings, message):
 
 
 def test_maps_of_other_channels_or_number_are_refused():
-    with pytest.raises(ValueError, match=r"expected maps of \[4, 6, 8, 8\] channels, got \[4, 6, 8\]"):
+    with pytest.raises(
+        ValueError, match=r"expected maps of \[4, 6, 8, 8\] channels, got \[4, 6, 8\]"
+    ):
         build()(maps()[:3])

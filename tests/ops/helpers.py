@@ -32,6 +32,15 @@ def results(backend, step, x, v0, *params, **settings):
     return [s.detach(), *([] if v is None else [v.detach()]), *(i.grad for i in inputs)]
 
 
+# Of gradients. Half precision may round to the other neighbour.
+TOLERANCES = {
+    torch.float64: {"rtol": 1e-12, "atol": 1e-12},
+    torch.float32: {"rtol": 1e-6, "atol": 2e-6},
+    torch.float16: {"rtol": 2**-10, "atol": 2e-6},
+    torch.bfloat16: {"rtol": 2**-7, "atol": 2e-6},
+}
+
+
 def assert_equal_to_plain(step, x, v0, *params, backend="chunked", **settings):
     fast = results(backend, step, x, v0, *params, **settings)
     plain = results("plain", step, x, v0, *params, **settings)
@@ -39,7 +48,7 @@ def assert_equal_to_plain(step, x, v0, *params, backend="chunked", **settings):
     assert torch.equal(fast[0], plain[0])
     for ours, theirs in zip(fast, plain, strict=True):
         assert ours.dtype == theirs.dtype
-        torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=1e-12)
+        torch.testing.assert_close(ours, theirs, **TOLERANCES[theirs.dtype])
     return fast
 
 

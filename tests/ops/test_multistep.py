@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from spikevision.ops import chunked, if_step, lif_step, parametric_lif_step, run_steps
+from spikevision.ops.dynamics import IN_PLACE, fire_and_reset
 
 from .helpers import FIRE, LAYOUTS, LIF, assert_equal_to_plain, randn
 
@@ -13,30 +14,78 @@ def small_chunks(monkeypatch):
     monkeypatch.setattr(chunked, "CHUNK", 7)
 
 
+def leaky_with_bias(x, v, *, bias, **fire):
+    """A step that has no in-place twin."""
+    return fire_and_reset(0.5 * v + x + bias, **fire)
+
+
 @pytest.mark.parametrize("time_steps", [1, 2, 5])
+@pytest.mark.parametrize("decay_input", [True, False])
 @pytest.mark.parametrize("v_reset", [0.0, -0.1, None])
 @pytest.mark.parametrize("detach_reset", [True, False])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
 @pytest.mark.usefixtures("small_chunks")
-def test_chunked_lif_equals_plain(time_steps, v_reset, detach_reset):
-    settings = {**LIF, "v_reset": v_reset, "detach_reset": detach_reset}
-    assert_equal_to_plain(lif_step, randn(time_steps, 2, 3, 5), 0.0, **settings)
+def test_chunked_lif_equals_plain(time_steps, decay_input, v_reset, detach_reset, dtype):
+    settings = {**FIRE, "tau": 1.7, "decay_input": decay_input, "v_threshold": 0.7}
+    settings |= {"v_reset": v_reset, "detach_reset": detach_reset}
+    x = randn(time_steps, 2, 3, 5, dtype=dtype)
+    assert_equal_to_plain(lif_step, x, 0.0 if v_reset is None else v_reset, **settings)
 
 
+@pytest.mark.parametrize("v_reset", [0.0, -0.1, None])
+@pytest.mark.parametrize("detach_reset", [True, False])
 @pytest.mark.parametrize("surrogate", ["sigmoid", "atan", "triangular", "rectangular"])
 @pytest.mark.usefixtures("small_chunks")
-def test_chunked_if_equals_plain_with_every_surrogate(surrogate):
-    assert_equal_to_plain(if_step, randn(4, 2, 9), 0.0, **{**FIRE, "surrogate": surrogate})
+def test_chunked_if_equals_plain_with_every_surrogate(surrogate, detach_reset, v_reset):
+    settings = {**FIRE, "surrogate": surrogate, "detach_reset": detach_reset, "v_reset": v_reset}
+    assert_equal_to_plain(if_step, randn(4, 2, 9), randn(2, 9, seed=1), **settings)
 
 
+@pytest.mark.parametrize("decay_input", [True, False])
+@pytest.mark.parametrize("v_reset", [0.0, -0.1, None])
+@pytest.mark.parametrize("with_state", [True, False])
 @pytest.mark.usefixtures("small_chunks")
-def test_chunked_reaches_state_and_parameter_with_its_gradients():
+def test_chunked_reaches_state_and_parameter_with_its_gradients(with_state, v_reset, decay_input):
     w = torch.tensor(0.3, dtype=torch.float64)
-    settings = {"decay_input": True, **FIRE}
-    got = assert_equal_to_plain(
-        parametric_lif_step, randn(4, 2, 9), randn(2, 9, seed=1), w, **settings
+    settings = {**FIRE, "decay_input": decay_input, "v_reset": v_reset}
+    v0 = randn(2, 9, seed=1) if with_state else v_reset or 0.0
+    got = assert_equal_to_plain(parametric_lif_step, randn(4, 2, 9), v0, w, **settings)
+    assert len(got) == (5 if with_state else 3)  # spikes, state, and gradients of x, w, v0
+    assert all(g.abs().sum() > 0 for g in got[1:])
+
+
+def test_a_half_precision_parameter_gives_the_gradients_of_the_plain_loop():
+    settings, w = {**FIRE, "decay_input": True}, torch.tensor(0.3, dtype=torch.bfloat16)
+    assert_equal_to_plain(
+        parametric_lif_step,
+        randn(4, 2, 9, dtype=torch.bfloat16),
+        randn(2, 9).float(),
+        w,
+        **settings,
     )
-    assert len(got) == 5  # spikes, state, and gradients of x, w, v0
-    assert all(g.abs().sum() > 0 for g in got[2:])
+
+
+@pytest.mark.parametrize("with_state", [True, False])
+def test_a_step_without_an_in_place_twin_equals_plain_too(with_state):
+    v0 = randn(2, 9, seed=1) if with_state else 0.0
+    assert leaky_with_bias not in IN_PLACE
+    assert_equal_to_plain(leaky_with_bias, randn(4, 2, 9), v0, bias=0.1, **FIRE)
+
+
+def test_a_wrong_setting_is_an_error_that_names_it():
+    with pytest.raises(TypeError, match="tau"):
+        run_steps(lif_step, randn(2, 3), 0.0, **FIRE, decay_input=True)
+    with pytest.raises(TypeError, match="leak"):
+        run_steps(if_step, randn(2, 3), 0.0, **FIRE, leak=2.0)
+
+
+def test_it_leaves_its_inputs_alone():
+    x, v0, grads = randn(3, 8), randn(8, seed=1), (randn(3, 8, seed=2), randn(8, seed=3))
+    tensors = [x, v0, *grads]
+    before = [t.clone() for t in tensors]
+    out = run_steps(lif_step, x.requires_grad_(), v0.requires_grad_(), **LIF)
+    torch.autograd.grad(out, [x, v0], grads)
+    assert all(torch.equal(t, b) for t, b in zip(tensors, before, strict=True))
 
 
 @pytest.mark.parametrize("name", LAYOUTS)

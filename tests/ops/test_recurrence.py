@@ -46,3 +46,15 @@ def test_equal_neurons_are_one_key_and_others_are_not():
 )
 def test_half_precision_keeps_its_state_in_float32(dtype, expected):
     assert state_dtype(torch.zeros(1, dtype=dtype)) == expected
+
+
+@pytest.mark.parametrize("with_state", [True, False])
+def test_pull_back_worked_by_hand(with_state):
+    # Far below threshold the surrogate is flat: v = v0 + x1 + x2, so each of them gets grad_v.
+    x, v0 = torch.tensor([[-90.0], [1.0]]), torch.tensor([-0.5]) if with_state else None
+    grad_v = torch.tensor([3.0]) if with_state else None
+    neuron = Recurrence(if_step, SETTINGS, -0.5)
+    on_x, on_v0, on_params = neuron.pull_back(x, v0, (), torch.ones(2, 1), grad_v)
+    assert on_x.flatten().tolist() == ([3, 3] if with_state else [0, 0])
+    assert (on_v0 is None) if v0 is None else on_v0.tolist() == [3]
+    assert on_params == ()

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from spikevision.ops import DEFAULT_ALPHA, SURROGATES, spike
+from spikevision.ops.surrogate import SLOPES as IN_PLACE_SLOPES
 from spikevision.ops.surrogate import heaviside
 
 # Derivatives worked by hand, as functions of u and alpha.
@@ -44,6 +45,19 @@ def test_gradient_is_the_slope_worked_by_hand(name, alpha):
     expected = torch.tensor([SLOPES[name](p, a) for p in POINTS], dtype=torch.float64)
     got = gradient(lambda u: spike(u, name, alpha), u)
     torch.testing.assert_close(got, expected, rtol=1e-12, atol=1e-15)
+
+
+@pytest.mark.parametrize("alpha", [0.7, 2.0, 3.0])
+@pytest.mark.parametrize("name", SURROGATES)
+def test_slope_in_place_is_the_primitives_autograd_also_at_the_corners(name, alpha):
+    grid = torch.linspace(-3, 3, 601, dtype=torch.float64)
+    corners = torch.tensor([-0.5, -1.0, 0.5, 1.0], dtype=torch.float64) / alpha
+    infinity = torch.full_like(corners, math.inf)
+    u = torch.cat([grid, corners, corners.nextafter(infinity), corners.nextafter(-infinity)])
+    expected = gradient(lambda u: SURROGATES[name](u, alpha), u)
+    got = IN_PLACE_SLOPES[name](buffer := u.clone(), alpha)
+    assert got is buffer
+    torch.testing.assert_close(got, expected, rtol=1e-13, atol=1e-15)
 
 
 @pytest.mark.parametrize("name", SURROGATES)

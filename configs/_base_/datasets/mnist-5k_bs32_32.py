@@ -15,7 +15,7 @@ test_pipeline = [
     dict(type='PackInputs'),
 ]
 train_dataloader = dict(
-    batch_size=64,
+    batch_size=32,
     num_workers=1,
     persistent_workers=True,
     dataset=dict(type='CustomDataset', data_root='data/mnist-5k/train', pipeline=train_pipeline),

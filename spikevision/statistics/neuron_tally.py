@@ -1,0 +1,70 @@
+"""Running sums of one neuron layer, kept on its device until they are read."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from spikevision.statistics.record import Entry
+from spikevision.statistics.tensor_summary import Kind, SummaryCache
+
+__all__ = ["NeuronTally"]
+
+
+class NeuronTally:
+    """Counts the spikes of one neuron layer at each step and channel.
+
+    The channel is the third axis, as in ``[T, N, C, H, W]`` or, for the head M, ``[T, N, M, D, L]``; of four axes
+    ``[T, N, L, C]`` it is the last. Key of the sums: image size, T, C (one neuron may serve layers of several widths).
+    """
+
+    def __init__(self) -> None:
+        self.kind: Kind | None = None
+        self._spikes: dict[tuple[str, int, int], Tensor] = {}
+        self._elements: dict[tuple[str, int, int], int] = {}
+
+    def add(self, spikes: Tensor, *, size: str, cache: SummaryCache, verify: bool) -> None:
+        """Count one output.
+
+        Args:
+            spikes: ``[T, N, ...]``, not empty.
+            size: Size of the images.
+            cache: Reads the spikes, and keeps what it read for the layers behind.
+            verify: Whether every value is checked at the first call, and a sample later.
+        """
+        time_steps = spikes.shape[0]
+        channels = channels_of(spikes)
+        key = (size, time_steps, channels)
+        self._elements[key] = self._elements.get(key, 0) + spikes.numel() // time_steps
+        if self.kind is Kind.REAL:
+            return
+        axis_is_last = spikes.dim() in (2, 4)
+        block = 1 if axis_is_last else spikes[0, 0, 0].numel()
+        summary = cache.summarise(
+            spikes.contiguous(), block=block, verify=verify and self.kind is None
+        )
+        self.kind = summary.kind if self.kind is None else max(self.kind, summary.kind)
+        if summary.sums is not None:
+            fired = summary.sums.view(time_steps, -1, channels).sum(1)
+            known = self._spikes.get(key)
+            self._spikes[key] = fired if known is None else known.add_(fired)
+
+    def move_to(self, entry: Entry) -> None:
+        """Add all counts to an entry and begin again from zero; the kind is remembered."""
+        kind = self.kind or Kind.BINARY
+        for key, elements in self._elements.items():
+            size, time_steps, _ = key
+            counts = {"elements": [elements] * time_steps}
+            if kind is not Kind.REAL:
+                spikes = self._spikes[key]
+                counts["spikes"] = [int(value) for value in spikes.sum(1).tolist()]
+                entry.add_channels([int(value) for value in spikes.sum(0).tolist()])
+            entry.add(size, kind, counts)
+        self._spikes.clear()
+        self._elements.clear()
+
+
+def channels_of(spikes: Tensor) -> int:
+    """Number of channels of an output ``[T, N, ...]``."""
+    if spikes.dim() == 2:
+        return 1
+    return spikes.shape[-1] if spikes.dim() == 4 else spikes.shape[2]
