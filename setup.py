@@ -1,11 +1,24 @@
 """Packaging of spikevision; tool settings are in pyproject.toml."""
 
+import shutil
 from pathlib import Path
 
 from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).parent
 VERSION = (ROOT / "spikevision" / "version.py").read_text().split('"')[-2]
+
+
+class BuildWithConfigs(build_py):
+    """Puts configs/ into a wheel as spikevision/.mim/configs, where the mm libraries keep theirs."""
+
+    def run(self):
+        super().run()
+        if not self.editable_mode:
+            target = Path(self.build_lib) / "spikevision" / ".mim" / "configs"
+            shutil.copytree(ROOT / "configs", target, dirs_exist_ok=True)
+
 
 setup(
     name="spikevision",
@@ -15,8 +28,9 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     license_files=["LICENSE"],
-    # configs/ travels inside the wheel, where the mm libraries keep theirs as well
     packages=find_packages(include=["spikevision", "spikevision.*"]),
+    package_data={"spikevision.datasets": ["data-requirements.txt"]},
+    cmdclass={"build_py": BuildWithConfigs},
     python_requires=">=3.11,<3.13",
     install_requires=[
         "torch>=2.13,<2.15",
@@ -30,6 +44,9 @@ setup(
         # imported by mmsegmentation 1.2.2, which does not declare them
         "ftfy",
         "regex",
+        "packaging",
+        "pillow",
+        "pycocotools",
         "safetensors",
     ],
     extras_require={

@@ -30,7 +30,7 @@ from spikevision.statistics.firing_rate import mean_firing_rate
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402  after the choice of backend
 
-CONFIG = "configs/quick/meta-spikeformer-tiny_t4_1xb32-12e_mnist-5k.py"
+CONFIG = "configs/quick/meta-spikeformer-tiny_t4_1xb32-14e_mnist-5k.py"
 SHOWN_IMAGES = 8
 
 
@@ -56,7 +56,9 @@ def main() -> None:
     model = MODELS.build({**config.model, "data_preprocessor": config.data_preprocessor}).eval()
     load_weights(model, trained.checkpoint)
     loader = Runner.build_dataloader(config.test_dataloader)
-    picture = save_picture(model, next(iter(loader)), trained.run_dir / "predictions.png")
+    step = len(loader.dataset) // SHOWN_IMAGES  # spread over the set, which is sorted by class
+    shown = loader.collate_fn([loader.dataset[index * step] for index in range(SHOWN_IMAGES)])
+    picture = save_picture(model, shown, trained.run_dir / "predictions.png")
     table = {
         "test accuracy": f"{tested.metrics['accuracy/top1']:.1f} % of {len(loader.dataset)} images",
         "mean firing rate": f"{test_firing_rate(model, loader):.3f} spikes per neuron and time step",
@@ -98,10 +100,7 @@ def recorded_spikes(model: nn.Module) -> Iterator[dict[str, Tensor]]:
 @torch.no_grad()
 def save_picture(model: nn.Module, batch: dict, path: Path) -> Path:
     """Some images with their predictions, the spikes of the first layer, and the rate of every layer over time."""
-    count = min(SHOWN_IMAGES, len(batch["inputs"]))
-    step = len(batch["inputs"]) // count
-    chosen = slice(None, step * count, step)
-    batch = {key: values[chosen] for key, values in batch.items()}
+    count = len(batch["inputs"])
     with recorded_spikes(model) as spikes:
         results = model.test_step(batch)
     maps = next(iter(spikes.values())).sum(2)  # [T, N, H, W]: spikes of all channels

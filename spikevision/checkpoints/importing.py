@@ -16,7 +16,9 @@ __all__ = ["import_official"]
 MAX_LISTED_KEYS = 20
 
 
-def import_official(path: str | PathLike, arch: str, *, family: str | None = None) -> dict[str, Any]:
+def import_official(
+    path: str | PathLike, arch: str, *, family: str | None = None
+) -> dict[str, Any]:
     """Read official weights, rename them, and check every one against the architecture.
 
     Args:
@@ -35,14 +37,16 @@ def import_official(path: str | PathLike, arch: str, *, family: str | None = Non
     family = family or detect_family(official)
     weights = convert_official(official, family)
     if "head.fc.weight" not in weights:
-        raise ValueError("the checkpoint has no classifier (head.weight): official classifiers hold one")
+        raise ValueError(
+            "the checkpoint has no classifier (head.weight): official classifiers hold one"
+        )
     expected = _expected_shapes(family, arch, weights)
     _check(weights, expected, f"{family} {arch}")
     return dict(state_dict=weights, meta=dict(family=family, arch=arch, source="official weights"))
 
 
 def _expected_shapes(family: str, arch: str, weights: dict[str, Tensor]) -> dict[str, torch.Size]:
-    backbone = dict(type="MetaSpikeFormer", arch=arch)
+    backbone: dict[str, Any] = dict(type="MetaSpikeFormer", arch=arch)
     if family != "meta-spikeformer":
         backbone = dict(type="Spikformer", variant=family.removeprefix("spikformer-"), arch=arch)
     known = (MetaSpikeFormer if family == "meta-spikeformer" else Spikformer).ARCHS
@@ -68,5 +72,11 @@ def _check(weights: dict[str, Tensor], expected: dict[str, torch.Size], name: st
     ]
     if problems:
         listed = "\n  ".join(sorted(problems)[:MAX_LISTED_KEYS])
-        more = f"\n  and {len(problems) - MAX_LISTED_KEYS} more" if len(problems) > MAX_LISTED_KEYS else ""
-        raise ValueError(f"the weights do not fit {name} ({len(problems)} problems):\n  {listed}{more}")
+        more = (
+            f"\n  and {len(problems) - MAX_LISTED_KEYS} more"
+            if len(problems) > MAX_LISTED_KEYS
+            else ""
+        )
+        raise ValueError(
+            f"the weights do not fit {name} ({len(problems)} problems):\n  {listed}{more}"
+        )

@@ -30,7 +30,10 @@ def unwrap(checkpoint: Mapping) -> dict[str, Tensor]:
     Raises:
         ValueError: If the file holds no weights.
     """
-    inner = next((checkpoint[key] for key in CONTAINERS if isinstance(checkpoint.get(key), Mapping)), checkpoint)
+    inner = next(
+        (checkpoint[key] for key in CONTAINERS if isinstance(checkpoint.get(key), Mapping)),
+        checkpoint,
+    )
     weights = {key: value for key, value in inner.items() if isinstance(value, Tensor)}
     if not weights:
         raise ValueError(

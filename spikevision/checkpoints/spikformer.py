@@ -14,9 +14,12 @@ _STEM |= {"rpe_conv": "stages.3.position.body.conv", "rpe_bn": "stages.3.positio
 def _block(layer: str) -> dict[str, str]:
     """Modules of a transformer block, whose weight layers are called ``conv`` or ``linear``."""
     names = {"q": "q", "k": "k", "v": "v", "proj": "out"}
-    table = {}
+    table: dict[str, str] = {}
     for kind, ours in ((layer, "conv"), ("bn", "bn")):
-        table |= {f"attn.{theirs}_{kind}": f"attention.body.{name}.{ours}" for theirs, name in names.items()}
+        table |= {
+            f"attn.{theirs}_{kind}": f"attention.body.{name}.{ours}"
+            for theirs, name in names.items()
+        }
         table |= {f"mlp.fc{index}_{kind}": f"mlp.body.fc{index}.{ours}" for index in (1, 2)}
     return table
 

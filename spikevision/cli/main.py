@@ -15,6 +15,7 @@ VERBS = {
     "prepare": "spikevision.cli.prepare",
     "import": "spikevision.cli.import_",
     "doctor": "spikevision.cli.doctor",
+    "audit": "spikevision.cli.audit",
 }
 INPUT_ERRORS = (ValueError, TypeError, KeyError, OSError, ImportError, NotImplementedError)
 FAILED = 1

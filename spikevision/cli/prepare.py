@@ -3,11 +3,13 @@
 import argparse
 
 HELP = "fetch a small real data set and lay it out in folders"
+# those of spikevision.datasets.preparers, which is not imported to show the help
+NAMES = ("composite-digits", "mnist-5k", "scratch-assay")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this verb."""
-    parser.add_argument("name", help="data set, e.g. mnist-5k")
+    parser.add_argument("name", help=f"data set: {', '.join(NAMES)}")
     parser.add_argument(
         "--root", default="data", metavar="DIR", help="folder for data sets (default: data)"
     )

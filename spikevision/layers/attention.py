@@ -34,6 +34,7 @@ class SpikingProduct(nn.Module):
         return spiking_attention(q, k, v, scale=self.scale)
 
     def extra_repr(self) -> str:
+        """Settings, as ``print(model)`` shows them."""
         return f"scale={self.scale}"
 
 

@@ -16,6 +16,7 @@ class TimeFolded(nn.Sequential):
     """Stateless modules applied to all time steps in one call: ``[T, N, C, H, W] -> [T, N, C', H', W']``."""
 
     def forward(self, x: Tensor) -> Tensor:
+        """Fold time into the batch, run the modules, unfold it again."""
         return unfold_time(super().forward(fold_time(x)), x.shape[0])
 
 
@@ -31,7 +32,13 @@ class ConvBN(TimeFolded):
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, kernel_size: int = 1, *, stride: int = 1, bias: bool = False
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int = 1,
+        *,
+        stride: int = 1,
+        bias: bool = False,
     ) -> None:
         super().__init__()
         self.conv = nn.Conv2d(
@@ -52,6 +59,7 @@ class DepthwiseSeparableBN(TimeFolded):
 
     def __init__(self, in_channels: int, out_channels: int, kernel_size: int) -> None:
         super().__init__()
+        self.kernel_size = kernel_size
         self.depthwise = nn.Conv2d(
             in_channels,
             in_channels,
@@ -68,8 +76,8 @@ class DepthwiseSeparableBN(TimeFolded):
         dense = nn.Conv2d(
             self.depthwise.in_channels,
             self.pointwise.out_channels,
-            self.depthwise.kernel_size,
-            padding=self.depthwise.padding,
+            self.kernel_size,
+            padding=self.kernel_size // 2,
             bias=False,
         ).to(self.pointwise.weight)
         dense.weight = nn.Parameter(self.pointwise.weight * self.depthwise.weight.transpose(0, 1))
@@ -98,6 +106,7 @@ class RepConvBN(nn.Module):
         self.bn3 = nn.BatchNorm2d(channels)
 
     def forward(self, x: Tensor) -> Tensor:
+        """``[T, N, C, H, W]`` in and out."""
         y = self.bn1(self.pointwise1(fold_time(x)))
         # A convolution is linear: zero padding plus the response to the border alone. The border is the same for
         # all images, so it is convolved once, and no padded copy of the features is made.
@@ -130,5 +139,7 @@ class RepConvBN(nn.Module):
 
 def _affine(bn: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
     """Scale and shift that ``bn`` applies in eval mode, each ``[C]``."""
+    assert bn.running_mean is not None
+    assert bn.running_var is not None
     scale = bn.weight / torch.sqrt(bn.running_var + bn.eps)
     return scale, bn.bias - bn.running_mean * scale

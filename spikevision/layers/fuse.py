@@ -29,15 +29,17 @@ def fuse_(model: nn.Module, *kinds: type[nn.Module]) -> nn.Module:
         raise ValueError("fuse_ needs a model in eval mode: call model.eval() first")
     unknown = [kind.__name__ for kind in kinds if kind not in FUSIBLE]
     if unknown:
-        raise ValueError(f"cannot fuse {unknown}; fusible are {[kind.__name__ for kind in FUSIBLE]}")
+        raise ValueError(
+            f"cannot fuse {unknown}; fusible are {[kind.__name__ for kind in FUSIBLE]}"
+        )
     targets = [
         (parent, name, child)
         for parent in model.modules()
         for name, child in parent.named_children()
-        if isinstance(child, kinds or FUSIBLE)
+        if isinstance(child, kinds or FUSIBLE)  # each of them has a method `fused`
     ]
     if not targets:
         raise ValueError(f"{type(model).__name__} has no layer to fuse; it may be fused already")
     for parent, name, child in targets:
-        setattr(parent, name, child.fused().eval())
+        setattr(parent, name, child.fused().eval())  # type: ignore[operator]
     return model

@@ -31,6 +31,7 @@ class DropPath(nn.Module):
         return x * (kept.to(x.dtype) / (1 - self.rate)).view(1, -1, *[1] * (x.dim() - 2))
 
     def extra_repr(self) -> str:
+        """Settings, as ``print(model)`` shows them."""
         return f"rate={self.rate}"
 
 
@@ -62,6 +63,7 @@ class SpikingResidual(nn.Module):
         self.drop_path = DropPath(drop_path_rate)
 
     def forward(self, x: Tensor) -> Tensor:
+        """``[T, N, ...]`` in and out."""
         if self.shortcut == "membrane":
             return x + self.drop_path(self.body(self.neuron(x)))
         if self.shortcut == "sew":
@@ -69,4 +71,5 @@ class SpikingResidual(nn.Module):
         return self.neuron(x + self.drop_path(self.body(x)))
 
     def extra_repr(self) -> str:
+        """Settings, as ``print(model)`` shows them."""
         return f"shortcut={self.shortcut!r}"

@@ -25,4 +25,5 @@ class ReLU(SpikingNeuron):
         return activation if state is None else (activation, state)
 
     def extra_repr(self) -> str:
+        """Nothing: no setting has an effect."""
         return ""

@@ -98,22 +98,26 @@ def _reverse(
     grad_x: Tensor,
     buffers: Sequence[Tensor],
 ) -> Tensor | float:
-    """Go through one chunk and back; turn ``grad`` from that of the last potential into that of ``v0``.
+    """Go through one chunk and back through time.
 
-    Returns the gradient of ``1 / tau`` if it is learned, else 0.
+    It turns ``grad`` from the gradient of the last potential into that of ``v0`` and writes
+    ``grad_x``; ``buffers`` are one per time step and three. Returns the gradient of ``1 / tau`` if it is learned, else 0.
     """
     *hs, after, slope, kept = buffers
-    v, on_decay = v0, 0.0
-    for x_t, h in zip(x, hs, strict=True):
-        step.fire_and_reset(step.charge(x_t, v, out=h), kept, after)
-        v = after
-    for t in reversed(range(len(x))):
-        step.reverse_fire(hs[t], grad_spikes[t], grad, slope, kept)
+
+    def before(t: int) -> Tensor:
+        if t == 0:
+            return v0
+        step.fire_and_reset(hs[t - 1], kept, after)
+        return after
+
+    for t, h in enumerate(hs):
+        step.charge(x[t], before(t), out=h)
+    on_decay: Tensor | float = 0.0
+    for t, h in reversed(list(enumerate(hs))):
+        step.reverse_fire(h, grad_spikes[t], grad, slope, kept)
         if isinstance(step.decay, Tensor):
-            if t > 0:
-                step.fire_and_reset(hs[t - 1], kept, after)
-            drive = step.drive(x[t], after if t > 0 else v0, out=slope)
-            on_decay += torch.dot(drive, grad)
+            on_decay += torch.dot(step.drive(x[t], before(t), out=slope), grad)
         step.reverse_charge(grad, grad_x[t])
     return on_decay
 

@@ -4,7 +4,7 @@ Nothing here belongs to a model. ``recorder`` counts whole numbers through forwa
 exactly, and the other files derive figures from the record.
 """
 
-from spikevision.statistics.audit import Finding, audit, breaks_rule
+from spikevision.statistics.audit import Finding, audit, audit_calls, breaks_rule
 from spikevision.statistics.energy import (
     CLASSIC,
     ENERGY_MODELS,
@@ -38,6 +38,7 @@ __all__ = [
     "SpikeRecorder",
     "SpikeStatisticsHook",
     "audit",
+    "audit_calls",
     "breaks_rule",
     "count_macs",
     "firing_rates",

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
+import torch
 from torch import nn
 
-from spikevision.layers import DepthwiseSeparableBN, RepConvBN, SpikingResidual
+from spikevision.layers import DepthwiseSeparableBN, RepConvBN, SpikingResidual, fuse_
 from spikevision.statistics.record import Entry, Record
+from spikevision.statistics.recorder import SpikeRecorder
 from spikevision.statistics.tensor_summary import Kind
 
-__all__ = ["Finding", "audit", "breaks_rule"]
+__all__ = ["Finding", "audit", "audit_calls", "breaks_rule"]
 
 REP_CONV = (
     "inside a RepConv that is not fused, behind its first convolution: fuse_(model, RepConvBN)"
@@ -63,6 +66,26 @@ def audit(model: nn.Module, record: Record) -> list[Finding]:
     if not record.operations or not record.layers:
         raise ValueError("an audit needs a record of synaptic operations")
     return [_finding(model, name, entry) for name, entry in record.layers.items()]
+
+
+def audit_calls(
+    model: nn.Module, run: Callable[[], object], *, fused: bool = False
+) -> list[Finding]:
+    """Audit a model on the calls of it that ``run`` makes.
+
+    Args:
+        model: Model in eval mode.
+        run: Calls the model on some images.
+        fused: Whether to fuse all that can be fused first, in place, as for deployment.
+
+    Raises:
+        ValueError: If ``fused`` and nothing is there to fuse, or if ``run`` does not call the model.
+    """
+    if fused:
+        fuse_(model)
+    with SpikeRecorder(model) as recorder, torch.no_grad():
+        run()
+    return audit(model, recorder.record)
 
 
 def breaks_rule(findings: list[Finding]) -> bool:

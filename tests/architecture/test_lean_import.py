@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+from spikevision.cli.main import VERBS
+
 HEAVY = ("torch", "torchvision", "numpy", "mmengine", "mmcv", "mmdet", "mmseg", "mmpretrain", "ray")
 TASK_LIBRARIES = ("mmdet", "mmseg", "mmpretrain")
 PROLOGUE = """
@@ -41,10 +43,7 @@ def test_import_spikevision_loads_no_library():
 
 
 @pytest.mark.parametrize(
-    "arguments",
-    [("--help",), ("--version",)]
-    + [(verb, "--help") for verb in ("train", "test", "infer", "prepare", "import", "doctor")],
-    ids=" ".join,
+    "arguments", [("--help",), ("--version",), *((verb, "--help") for verb in VERBS)], ids=" ".join
 )
 def test_help_loads_no_library(arguments):
     assert loaded_by(f"call(*{arguments!r})", HEAVY) == set()

@@ -19,7 +19,13 @@ def official_names() -> list[str]:
     for pattern, (_, table) in key_map.scopes.items():
         for theirs in table:
             for prefix in [pattern.replace(r"\.", ".").replace(r"(\d+)", str(i)) for i in (0, 1)]:
-                for tensor in ("weight", "bias", "running_mean", "running_var", "num_batches_tracked"):
+                for tensor in (
+                    "weight",
+                    "bias",
+                    "running_mean",
+                    "running_var",
+                    "num_batches_tracked",
+                ):
                     names.append(".".join(part for part in (prefix, theirs, tensor) if part))
     return list(dict.fromkeys(names))
 
@@ -30,9 +36,16 @@ def official() -> dict[str, torch.Tensor]:
     torch.manual_seed(0)
     ours = build_classifier(BACKBONE, 10).state_dict()
     key_map = FAMILIES["spikformer-event"]
-    weights = {name: ours[key_map.rename(name)] for name in official_names() if key_map.rename(name) in ours}
+    weights = {
+        name: ours[key_map.rename(name)]
+        for name in official_names()
+        if key_map.rename(name) in ours
+    }
     assert len(weights) == len(ours)
-    return weights | {"pos_embed": torch.zeros(1, 64, 256), "block.0.norm1.weight": torch.zeros(256)}
+    return weights | {
+        "pos_embed": torch.zeros(1, 64, 256),
+        "block.0.norm1.weight": torch.zeros(256),
+    }
 
 
 @pytest.fixture
@@ -61,7 +74,11 @@ def test_command_writes_a_checkpoint_that_loads_strictly(save, official, tmp_pat
     [
         ("8-512", {}, "do not fit spikformer-event 8-512"),
         ("55m", {}, "unknown arch '55m' of spikformer-event"),
-        (ARCH, {"block.1.mlp.fc1_bn.bias": None}, "missing backbone.stages.3.block1.mlp.body.fc1.bn.bias"),
+        (
+            ARCH,
+            {"block.1.mlp.fc1_bn.bias": None},
+            "missing backbone.stages.3.block1.mlp.body.fc1.bn.bias",
+        ),
         (ARCH, {"extra.weight": torch.zeros(1)}, "does not have: extra.weight"),
         (ARCH, {"head.weight": None}, "no classifier"),
         (ARCH, {"head.bias": torch.zeros(3)}, r"head.fc.bias is \(3,\), should be \(10,\)"),

@@ -35,8 +35,16 @@ def test_a_file_without_weights_is_refused():
             "backbone.stages.3.block11.attention.body.out.pointwise2.weight",
         ),
         ("meta-spikeformer", "head_kd.bias", "head.fc_distillation.bias"),
-        ("spikformer-cifar", "block.1.attn.q_linear.bias", "backbone.stages.3.block1.attention.body.q.conv.bias"),
-        ("spikformer-event", "patch_embed.rpe_bn.running_var", "backbone.stages.3.position.body.bn.running_var"),
+        (
+            "spikformer-cifar",
+            "block.1.attn.q_linear.bias",
+            "backbone.stages.3.block1.attention.body.q.conv.bias",
+        ),
+        (
+            "spikformer-event",
+            "patch_embed.rpe_bn.running_var",
+            "backbone.stages.3.position.body.bn.running_var",
+        ),
     ],
 )
 def test_official_names_become_ours(family, key, name):
@@ -61,7 +69,8 @@ def test_weights_that_the_published_model_never_uses_are_dropped(family, key):
 
 
 @pytest.mark.parametrize(
-    "key", ["pos_embed", "block.0.attn.q_conv.scale.weight", "headx.weight", "block.x.attn.q_conv.weight"]
+    "key",
+    ["pos_embed", "block.0.attn.q_conv.scale.weight", "headx.weight", "block.x.attn.q_conv.weight"],
 )
 def test_unknown_keys_are_listed(key):
     with pytest.raises(ValueError, match=f"1 keys that spikformer-imagenet does not have: {key}"):

@@ -46,13 +46,6 @@ def test_name_says_the_time_steps_batch_and_length_that_the_config_holds(path):
         assert int(name["gpus"]) * int(name["batch"]) == config.auto_scale_lr.base_batch_size
 
 
-@pytest.mark.parametrize("path", CONFIGS, ids=config_id)
-def test_config_starts_by_saying_what_it_is(path):
-    first = path.read_text().splitlines()[0]
-    assert first.startswith("# ")
-    assert first.rstrip().endswith(".") or path.read_text().splitlines()[1].startswith("#")
-
-
 @pytest.mark.parametrize("metafile", METAFILES, ids=config_id)
 def test_every_metafile_entry_has_its_config_and_a_status(metafile):
     for entry in entries(metafile):

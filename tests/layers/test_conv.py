@@ -38,7 +38,9 @@ def test_fused_layer_equals_the_trained_form_at_borders_and_inside(name, size):
     expected = model(x)
     fused = fuse_(model)
     assert not [layer for layer in fused.modules() if isinstance(layer, FUSIBLE)]
-    torch.testing.assert_close(fused(x), expected, rtol=1e-12, atol=1e-12 * expected.abs().max().item())
+    torch.testing.assert_close(
+        fused(x), expected, rtol=1e-12, atol=1e-12 * expected.abs().max().item()
+    )
 
 
 @torch.no_grad()

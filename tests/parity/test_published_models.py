@@ -35,7 +35,11 @@ CASES = {
         spikformer("cifar", 48, 2),
         {"block.0": "stages.3.block0"},
     ),
-    "spikformer_dvs": ("spikformer-event", spikformer("event", 64, 1), {"block.0": "stages.3.block0"}),
+    "spikformer_dvs": (
+        "spikformer-event",
+        spikformer("event", 64, 1),
+        {"block.0": "stages.3.block0"},
+    ),
     "meta_spikeformer_t4": (
         "meta-spikeformer",
         META,
@@ -64,7 +68,8 @@ class Published:
         self.family, backbone, self.features = CASES[name]
         record = load_file(DATA / f"{name}.safetensors")
         self.record = {
-            key: value.double() if value.is_floating_point() else value for key, value in record.items()
+            key: value.double() if value.is_floating_point() else value
+            for key, value in record.items()
         }
         self.state_dict = self.part("state_dict.")
         self.model = build_classifier(backbone, 10, distillation_head="kd" in name).double()

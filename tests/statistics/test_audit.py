@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from spikevision.layers import DepthwiseSeparableBN, RepConvBN, fuse_
+from spikevision.layers import DepthwiseSeparableBN, RepConvBN, SpikingSelfAttention, fuse_
 from spikevision.statistics import Record, SpikeRecorder, audit, breaks_rule
 from spikevision.statistics.audit import FIRST, REP_CONV, SEP_CONV, SEW, SILENT
 from spikevision.testing import build_classifier
@@ -20,6 +20,10 @@ def active(backbone: dict) -> nn.Module:
         if isinstance(module, nn.BatchNorm2d):
             module.momentum = None
             nn.init.constant_(module.weight, 2.0)
+        if isinstance(
+            module, SpikingSelfAttention
+        ):  # a few tokens alone do not reach the published threshold
+            module.attention_neuron.v_threshold = 0.01
     with torch.no_grad():
         model(torch.randn(4, 3, 32, 32))
     return model.eval()
@@ -47,7 +51,7 @@ def test_meta_spikeformer_as_trained_breaks_the_rule_inside_its_rep_and_sep_conv
 
 def test_meta_spikeformer_with_everything_fused_is_spike_driven_behind_its_first_layer():
     findings = audited(fuse_(active(META), RepConvBN, DepthwiseSeparableBN))
-    assert list(reasons(findings)) == ["backbone.stem.0"]
+    assert list(reasons(findings)) == ["backbone.stem.conv"]
     assert not breaks_rule(findings)
 
 

@@ -3,7 +3,14 @@ import torch
 from brute_force import conv_operations, spikes_like
 from torch import nn
 
-from spikevision.layers import ConvBN, RepConvBN, SpikingResidual, TimeFolded, fuse_
+from spikevision.layers import (
+    ConvBN,
+    RepConvBN,
+    SpikingResidual,
+    SpikingSelfAttention,
+    TimeFolded,
+    fuse_,
+)
 from spikevision.neurons import LIF, build_neuron
 from spikevision.statistics import Record, SpikeRecorder
 from spikevision.statistics.tensor_summary import Kind
@@ -37,6 +44,11 @@ def active(model: nn.Module, images: torch.Tensor) -> nn.Module:
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.momentum = None
+            nn.init.constant_(module.weight, 2.0)
+        if isinstance(
+            module, SpikingSelfAttention
+        ):  # a few tokens alone do not reach the published threshold
+            module.attention_neuron.v_threshold = 0.01
     with torch.no_grad():
         model.train()(images)
     return model.eval()
