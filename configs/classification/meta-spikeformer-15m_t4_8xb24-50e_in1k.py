@@ -8,5 +8,5 @@ _base_ = [
 ]
 model = dict(backbone=dict(arch='15m', time_steps=4), head=dict(in_channels=360))
 train_dataloader = dict(batch_size=24)  # four steps need the memory of four images
-# the T=1 result; give yours with --cfg-options load_from=...
-load_from = 'work_dirs/meta-spikeformer-15m_t1_8xb128-200e_in1k/epoch_200.pth'
+# your T=1 result belongs here, or name it with --cfg-options load_from=...
+load_from = 'checkpoints/meta-spikeformer-15m_t1.pth'

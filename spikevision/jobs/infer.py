@@ -103,7 +103,8 @@ def _predict_all(
             failures[str(image)] = "cannot be read"
             continue
         result = model.test_step(pseudo_collate([sample]))[0]
-        picture = run_dir / "pictures" / f"{image.relative_to(root)}.png"
+        name = str(image.relative_to(root)).removesuffix(".png")  # a.jpg stays apart from a.png
+        picture = run_dir / "pictures" / f"{name}.png"
         found.append({"image": str(image), **describe(image, result, classes, picture)})
         found[-1]["picture"] = str(picture.relative_to(run_dir))
     return found, failures

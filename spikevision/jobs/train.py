@@ -47,6 +47,8 @@ def train(spec: RunSpec) -> RunResult:
 
 def _run(job: Job, record: RunRecord, request: StopRequest) -> RunResult:
     runner = Runner.from_cfg(job.config)
+    # mmengine logs a line for each parameter whose weight decay differs: hundreds before the first loss
+    runner.logger.addFilter(lambda line: not line.getMessage().startswith("paramwise_options"))
     runner.register_hook(StopHook(request))
     runner.register_hook(RecordHook(record, task=job.task))
     run_dir = Path(runner.work_dir)

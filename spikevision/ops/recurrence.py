@@ -85,9 +85,9 @@ class Recurrence:
             Gradients of ``x``, of ``v0`` (None if it is None) and of ``params``.
         """
         if v0 is None:
-            _, vjp = torch.func.vjp(lambda x, *ps: self.run(x, None, ps)[0], x, *params)
+            vjp = torch.func.vjp(lambda x, *ps: self.run(x, None, ps)[0], x, *params)[1]
             grad_x, *grad_params = vjp(grad_spikes)
             return grad_x, None, tuple(grad_params)
-        _, vjp = torch.func.vjp(lambda x, v, *ps: self.run(x, v, ps), x, v0, *params)
+        vjp = torch.func.vjp(lambda x, v, *ps: self.run(x, v, ps), x, v0, *params)[1]
         grad_x, grad_v0, *grad_params = vjp((grad_spikes, grad_v))
         return grad_x, grad_v0, tuple(grad_params)

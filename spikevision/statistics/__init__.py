@@ -15,11 +15,12 @@ from spikevision.statistics.energy import (
     EnergyModel,
 )
 from spikevision.statistics.firing_rate import FiringRate, firing_rates, rate_warnings
-from spikevision.statistics.hook import SpikeStatisticsHook
+from spikevision.statistics.hook import SAMPLES, STATISTICS, SpikeStatisticsHook
 from spikevision.statistics.macs import count_macs
 from spikevision.statistics.published import PUBLISHED_SPIKFORMER, PublishedEnergy
 from spikevision.statistics.record import Record, merge_records, read_record
 from spikevision.statistics.recorder import SpikeRecorder
+from spikevision.statistics.report import RunStatistics, report_page
 from spikevision.statistics.summary import scalars, summarise
 
 __all__ = [
@@ -33,8 +34,11 @@ __all__ = [
     "EnergyModel",
     "Finding",
     "FiringRate",
+    "SAMPLES",
+    "STATISTICS",
     "PublishedEnergy",
     "Record",
+    "RunStatistics",
     "SpikeRecorder",
     "SpikeStatisticsHook",
     "audit",
@@ -45,6 +49,7 @@ __all__ = [
     "merge_records",
     "rate_warnings",
     "read_record",
+    "report_page",
     "scalars",
     "summarise",
 ]

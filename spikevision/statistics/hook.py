@@ -16,12 +16,14 @@ from torch import nn
 from spikevision.registry import HOOKS
 from spikevision.statistics.record import Record, merge_records
 from spikevision.statistics.recorder import SpikeRecorder
+from spikevision.statistics.samples import SpikeSamples
 from spikevision.statistics.summary import scalars, summarise
 from spikevision.version import __version__
 
-__all__ = ["STATISTICS", "SpikeStatisticsHook"]
+__all__ = ["SAMPLES", "STATISTICS", "SpikeStatisticsHook"]
 
 STATISTICS = "statistics.json"
+SAMPLES = "spike_samples.json"
 
 
 @HOOKS.register_module()
@@ -34,19 +36,26 @@ class SpikeStatisticsHook(Hook):
     Args:
         operations: Whether to count synaptic operations and energy, or firing rates alone (faster).
         train_interval: Also count every so many training iterations and send scalars; 0 never does.
+        samples: Number of images to keep with their spike maps, in ``spike_samples.json``, for the report.
 
     Raises:
-        ValueError: If ``train_interval`` is negative.
+        ValueError: If ``train_interval`` or ``samples`` is negative.
     """
 
     priority = "BELOW_NORMAL"
 
-    def __init__(self, *, operations: bool = True, train_interval: int = 0) -> None:
+    def __init__(
+        self, *, operations: bool = True, train_interval: int = 0, samples: int = 2
+    ) -> None:
         if train_interval < 0:
             raise ValueError(f"train_interval must be 0 (never) or more, got {train_interval}")
+        if samples < 0:
+            raise ValueError(f"samples must be 0 (none) or more, got {samples}")
         self.operations = operations
         self.train_interval = train_interval
+        self.samples = samples
         self._recorder: SpikeRecorder | None = None
+        self._samples: SpikeSamples | None = None
 
     def before_val_epoch(self, runner: Runner) -> None:
         """Start counting."""
@@ -81,12 +90,16 @@ class SpikeStatisticsHook(Hook):
     def _begin(self, runner: Runner, dataloader: Any) -> None:
         self._abandon()  # of an epoch that an exception ended
         _drop_padding(dataloader.sampler)
+        if self.samples and runner.rank == 0:
+            self._samples = SpikeSamples(_unwrapped(runner), count=self.samples)
         self._recorder = SpikeRecorder(_unwrapped(runner), operations=self.operations).attach()
 
     def _abandon(self) -> None:
         if self._recorder is not None:
             self._recorder.detach()
             self._recorder = None
+        if self._samples is not None:
+            self._samples.detach()
 
     def _gather(self) -> Record:
         """What all processes counted."""
@@ -116,6 +129,8 @@ class SpikeStatisticsHook(Hook):
             "summary": summary,
         }
         _write(Path(runner.work_dir) / STATISTICS, values)
+        if self._samples is not None:
+            _write(Path(runner.work_dir) / SAMPLES, {"images": self._samples.images})
 
 
 def _unwrapped(runner: Runner) -> nn.Module:

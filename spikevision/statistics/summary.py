@@ -30,7 +30,7 @@ def summarise(record: Record, models: Sequence[EnergyModel] = ENERGY_MODELS) -> 
         },
         "warnings": rate_warnings(record),
     }
-    if record.operations and record.num_images:
+    if record.layers and record.num_images:
         images = record.num_images
         values["layers"] = {name: _layer(entry, images) for name, entry in record.layers.items()}
         values["energy"] = [_energy(record, model) for model in models]
@@ -44,7 +44,7 @@ def scalars(record: Record, models: Sequence[EnergyModel] = ENERGY_MODELS) -> di
     if rates:
         values["spikes/silent_channels"] = sum(rate.silent for rate in rates) / len(rates)
         values["spikes/saturated_channels"] = sum(rate.saturated for rate in rates) / len(rates)
-    if record.operations and record.num_images:
+    if record.layers and record.num_images:
         synops = sum(entry.total("synops") for entry in record.layers.values())
         values["spikes/synops_g"] = synops / record.num_images / 1e9
         for model in models:

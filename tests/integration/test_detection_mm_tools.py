@@ -1,7 +1,6 @@
 """mm tools on shrunk detectors: Runner with EMA and accumulation, test-time augmentation, DDP."""
 
 import json
-import logging
 
 import cv2
 import numpy as np
@@ -12,7 +11,16 @@ from mmengine.runner import Runner
 import spikevision  # noqa: F401  (answers mmcv's operators)
 
 pytest.importorskip("mmdet.models", reason="mmdet is not installed")
-from tiny_detectors import CLASSES, SIDE, batch, build, losses_of, shrunk, total
+from tiny_detectors import (
+    CLASSES,
+    SIDE,
+    batch,
+    build,
+    losses_of,
+    shrunk,
+    total,
+    train_on_one_rank,
+)
 
 pytestmark = pytest.mark.slow
 NAMES = [f"class{index}" for index in range(CLASSES)]
@@ -127,32 +135,6 @@ def test_test_time_augmentation_merges_flipped_images(tmp_path):
     config.model = dict(**config.tta_model, module=config.model)
     runner = Runner.from_cfg(config)
     assert "coco/bbox_mAP_50" in runner.test()
-
-
-def train_on_one_rank(rank, folder):
-    """Two DDP steps without unused parameters; the second process sees no object in the second one."""
-    torch.set_num_threads(1)
-    logging.disable(logging.INFO)
-    from mmengine.model import MMDistributedDataParallel
-
-    torch.distributed.init_process_group(
-        "gloo", init_method=f"file://{folder}/rendezvous", rank=rank, world_size=2
-    )
-    model = MMDistributedDataParallel(
-        build(shrunk("mask-rcnn")).train(), find_unused_parameters=False
-    )
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
-    for step in range(2):
-        data = batch()
-        if rank and step:
-            for sample in data["data_samples"]:
-                sample.gt_instances = sample.gt_instances[:0]
-        optimizer.zero_grad()
-        with_grad = model(**model.module.data_preprocessor(data, training=True), mode="loss")
-        total(with_grad).backward()
-        optimizer.step()
-    torch.save(dict(model.module.named_parameters()), f"{folder}/{rank}.pth")
-    torch.distributed.destroy_process_group()
 
 
 def test_two_processes_without_unused_parameters_stay_equal(tmp_path):

@@ -14,8 +14,11 @@ from tiny_detectors import CLASSES, CONFIGS, SIDE, batch, build, losses_of, shru
 @pytest.mark.parametrize("name", CONFIGS)
 def test_gradients_reach_every_parameter(name):
     model = build(shrunk(name)).train()
-    # a 1x1 map is nearly silent behind padded 3x3 convolutions, so FCOS's stride 64 gets a larger image
-    losses = losses_of(model, batch(side=2 * SIDE if name == "fcos" else SIDE))
+    if (
+        name == "fcos"
+    ):  # tiny maps may be silent behind padded convolutions; a scale needs something to scale
+        nn.init.constant_(model.bbox_head.conv_reg.layer.bias, 0.1)
+    losses = losses_of(model, batch())
     total(losses).backward()
     assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None)
     assert [
@@ -68,6 +71,7 @@ def test_samplers_that_look_at_features_get_those_of_their_image(name):
         assert total(losses_of(model, batch())).isfinite()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["mask-rcnn", "fcos"])
 def test_a_few_steps_on_one_batch_lower_the_loss(name):
     config = shrunk(name)

@@ -1,5 +1,6 @@
 """The shipped detection configs, shrunk, and batches for them."""
 
+import logging
 from pathlib import Path
 
 import spikevision  # noqa: F401  (answers mmcv's operators: before mmdet)
@@ -11,6 +12,7 @@ from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample
 from mmdet.structures.mask import BitmapMasks
 from mmengine.config import Config
+from mmengine.model import MMDistributedDataParallel
 from mmengine.registry import DefaultScope
 from mmengine.structures import InstanceData
 from torch import nn
@@ -106,3 +108,27 @@ def total(losses):
 def losses_of(model, data):
     data = model.data_preprocessor(data, training=True)
     return model(**data, mode="loss")
+
+
+def train_on_one_rank(rank, folder):
+    """Two DDP steps without unused parameters; the second process sees no object in the second one."""
+    torch.set_num_threads(1)
+    logging.disable(logging.INFO)
+    torch.distributed.init_process_group(
+        "gloo", init_method=f"file://{folder}/rendezvous", rank=rank, world_size=2
+    )
+    model = MMDistributedDataParallel(
+        build(shrunk("mask-rcnn")).train(), find_unused_parameters=False
+    )
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
+    for step in range(2):
+        data = batch()
+        if rank and step:
+            for sample in data["data_samples"]:
+                sample.gt_instances = sample.gt_instances[:0]
+        optimizer.zero_grad()
+        with_grad = model(**model.module.data_preprocessor(data, training=True), mode="loss")
+        total(with_grad).backward()
+        optimizer.step()
+    torch.save(dict(model.module.named_parameters()), f"{folder}/{rank}.pth")
+    torch.distributed.destroy_process_group()

@@ -123,7 +123,12 @@ def test_start_level_leaves_finer_levels_out():
 
 def test_published_neck_has_the_published_size():
     neck = MODELS.build(
-        dict(type="SpikingFPN", in_channels=[64, 128, 256, 360], out_channels=256, num_outs=5)
+        dict(
+            type="spikevision.SpikingFPN",
+            in_channels=[64, 128, 256, 360],
+            out_channels=256,
+            num_outs=5,
+        )
     )
     # laterals (64 + 128 + 256 + 360) * 256 + 4 * 256, outputs 4 * (9 * 256 * 256 + 256)
     assert sum(p.numel() for p in neck.parameters()) == 207_872 + 2_360_320

@@ -3,7 +3,8 @@
 optim_wrapper = dict(
     type='AmpOptimWrapper',
     optimizer=dict(
-        type='Lamb', lr=1.5e-5, weight_decay=0.05, trust_clip=True, max_grad_norm=None),
+        type='Lamb', lr=1.5e-5, weight_decay=0.05, trust_clip=True,
+        max_grad_norm=1e9),  # no gradient clipping; LAMB's default would clip at 1
     paramwise_cfg=dict(norm_decay_mult=0.0, bias_decay_mult=0.0))
 param_scheduler = [
     dict(type='LinearLR', start_factor=1e-6, by_epoch=True, begin=0, end=5, convert_to_iter_based=True),
