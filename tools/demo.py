@@ -30,7 +30,7 @@ from spikevision.statistics.firing_rate import mean_firing_rate
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402  after the choice of backend
 
-CONFIG = "configs/quick/meta-spikeformer-tiny_t4_1xb32-14e_mnist-5k.py"
+CONFIG = "configs/quick/meta-spikeformer-tiny_t4_1xb32-15e_mnist-5k.py"
 SHOWN_IMAGES = 8
 
 

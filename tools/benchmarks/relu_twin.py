@@ -14,7 +14,7 @@ from statistics import mean
 from spikevision.jobs.spec import RunSpec
 from spikevision.jobs.train import train
 
-CONFIG = "configs/quick/meta-spikeformer-tiny_t4_1xb32-14e_mnist-5k.py"
+CONFIG = "configs/quick/meta-spikeformer-tiny_t4_1xb32-15e_mnist-5k.py"
 TWIN = {
     "model.backbone.neuron": {"type": "ReLU", "_delete_": True},
     "model.backbone.time_steps": 1,

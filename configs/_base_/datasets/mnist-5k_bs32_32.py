@@ -2,15 +2,10 @@
 # the backbone's stride of 16 divides the size.
 data_preprocessor = dict(num_classes=10, mean=[33.3] * 3, std=[78.6] * 3, to_rgb=False)
 
-uniform = dict(magnitude_level=10, magnitude_std='inf', pad_val=0, interpolation='bilinear')
-
 train_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='Pad', size=(36, 36), pad_val=0),
-    # turned by up to 15 degrees, slanted by up to 0.2, shifted by up to 2 pixels
-    dict(type='Rotate', magnitude_range=(0, 15), prob=1.0, **uniform),
-    dict(type='Shear', magnitude_range=(0, 0.2), prob=1.0, **uniform),
-    dict(type='RandomCrop', crop_size=32),
+    dict(type='RandomCrop', crop_size=32),  # shifts of up to 2 pixels
     dict(type='PackInputs'),
 ]
 test_pipeline = [
