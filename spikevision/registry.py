@@ -59,7 +59,11 @@ TRANSFORMS = LibraryAwareRegistry(
 HOOKS = LibraryAwareRegistry(
     "hook",
     parent=roots.HOOKS,
-    modules={"spikevision.jobs": None, "spikevision.jobs.segmentation_labels": None, "spikevision.statistics": None},
+    modules={
+        "spikevision.jobs": None,
+        "spikevision.jobs.segmentation_labels": None,
+        "spikevision.statistics": None,
+    },
 )
 LOOPS = LibraryAwareRegistry("loop", parent=roots.LOOPS, modules={"spikevision.jobs": None})
 METRICS = LibraryAwareRegistry("metric", parent=roots.METRICS, modules={})

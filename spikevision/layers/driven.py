@@ -3,12 +3,14 @@
 import math
 
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from spikevision.neurons import build_neuron
 from spikevision.ops.time_axis import fold_time, mean_time, unfold_time
 
 __all__ = ["SpikeDriven", "SpikingReadout"]
 
+WeightLayer = nn.Conv2d | nn.ConvTranspose2d | nn.Linear
 GAIN = 6.0
 NORM_SCALE = 2.0
 
@@ -29,7 +31,11 @@ class SpikeDriven(nn.Module):
     """
 
     def __init__(
-        self, layer: nn.Module, *, neuron: dict | None = None, norm: nn.Module | None = None
+        self,
+        layer: WeightLayer,
+        *,
+        neuron: dict | None = None,
+        norm: _BatchNorm | None = None,
     ) -> None:
         super().__init__()
         self.neuron = build_neuron(neuron)
@@ -71,7 +77,7 @@ class SpikingReadout(nn.Module):
         return mean_time(unfold_time(self.layer(fold_time(self.neuron(x))), x.shape[0]))
 
 
-def _fan_in(layer: nn.Module) -> float:
+def _fan_in(layer: WeightLayer) -> float:
     """Inputs that one output of a layer sums."""
     if isinstance(layer, nn.ConvTranspose2d):
         return layer.weight[:, 0].numel() / math.prod(layer.stride)

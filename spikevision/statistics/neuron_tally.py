@@ -37,16 +37,20 @@ class NeuronTally:
         self._elements[key] = self._elements.get(key, 0) + spikes.numel() // time_steps
         if self.kind is Kind.REAL:
             return
-        axis_is_last = spikes.dim() in (2, 4)
-        block = 1 if axis_is_last else spikes[0, 0, 0].numel()
+        tokens = spikes.dim() in (3, 4)
+        folded = spikes.flatten(0, 1)
         summary = cache.summarise(
-            spikes.contiguous(), block=block, verify=verify and self.kind is None
+            folded if spikes.dim() > 2 else folded[:, None],
+            time_steps=time_steps,
+            channels_last=tokens,
+            verify=verify and self.kind is None,
         )
         self.kind = summary.kind if self.kind is None else max(self.kind, summary.kind)
-        if summary.sums is not None:
-            fired = summary.sums.view(time_steps, -1, channels).sum(1)
+        if summary.per_channel is not None:
             known = self._spikes.get(key)
-            self._spikes[key] = fired if known is None else known.add_(fired)
+            self._spikes[key] = (
+                summary.per_channel if known is None else known + summary.per_channel
+            )
 
     def move_to(self, entry: Entry) -> None:
         """Add all counts to an entry and begin again from zero; the kind is remembered."""

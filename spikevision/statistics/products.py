@@ -95,8 +95,8 @@ def _gated_by_one(name: str, a: Tensor, *, fan_out: int, cache: SummaryCache) ->
 
 def _read(x: Tensor, cache: SummaryCache) -> tuple[Kind, list[int] | None]:
     """Kind of an operand and, unless it is real, its spikes at each time step."""
-    summary = cache.summarise(x.contiguous(), block=x.shape[-1])
-    return summary.kind, None if summary.kind is Kind.REAL else summary.per_step(x.shape[0])
+    summary = cache.summarise(x.flatten(0, 1), time_steps=x.shape[0])
+    return summary.kind, None if summary.kind is Kind.REAL else summary.per_step()
 
 
 def _steps(x: Tensor) -> list[int]:

@@ -162,7 +162,7 @@ class SpikeRecorder:
             spikes, size=self._known_size(), cache=self._cache, verify=self.record.operations
         )
 
-    def _see_layer(self, name: str, layer: nn.Module, args: tuple, output: Tensor) -> None:
+    def _see_layer(self, name: str, layer: _ConvNd | nn.Linear, args: tuple, output: Tensor) -> None:
         x = args[0].detach()
         if x.numel() == 0:
             return
@@ -173,16 +173,15 @@ class SpikeRecorder:
         )
         kind = Kind.REAL
         if entry.kind is not Kind.REAL:
-            x = x.contiguous()
-            reached = self._reach(layer, x, output) if isinstance(layer, _ConvNd) else None
-            block = x.shape[-1] if reached is None else reached.numel()
-            summary = self._cache.summarise(x, block=block)
+            reached = None
+            if isinstance(layer, _ConvNd):
+                x = x if x.dim() == len(layer.kernel_size) + 2 else x[None]
+                reached = self._reach(layer, x, output)
+            summary = self._cache.summarise(x, time_steps=time_steps, channels_last=reached is None)
             kind = summary.kind
             if kind is not Kind.REAL:
-                counts["spikes"] = summary.per_step(time_steps)
-                counts["synops"] = spike_operations(
-                    layer, summary, x, reached, time_steps=time_steps
-                )
+                counts["spikes"] = summary.per_step()
+                counts["synops"] = spike_operations(layer, summary, x, reached)
         entry.add(self._known_size(), kind, counts)
 
     def _see_product(self, name: str, product: nn.Module, args: tuple, output: Tensor) -> None:
@@ -217,7 +216,7 @@ class SpikeRecorder:
         assert self._size is not None
         return self._size
 
-    def _layer_entry(self, name: str, layer: nn.Module) -> Entry:
+    def _layer_entry(self, name: str, layer: _ConvNd | nn.Linear) -> Entry:
         if name not in self.record.layers:
             role = "classifier" if layer in self._classifiers else "layer"
             is_first = not any(

@@ -15,7 +15,7 @@ __all__ = ["SYNAPTIC", "fan_out", "layer_macs", "spike_operations"]
 SYNAPTIC = (_ConvNd, nn.Linear)
 
 
-def layer_macs(layer: nn.Module, x: Tensor, output: Tensor) -> int:
+def layer_macs(layer: _ConvNd | nn.Linear, x: Tensor, output: Tensor) -> int:
     """Dense multiply-accumulates of one call, by shapes alone; zero padding counts, as is the custom.
 
     Args:
@@ -42,10 +42,13 @@ def fan_out(conv: _ConvNd, in_size: torch.Size, out_size: torch.Size) -> Tensor:
         in_size: Spatial size of its input.
         out_size: Spatial size of its output.
     """
-    count = _transposed_targets if isinstance(conv, _ConvTransposeNd) else _targets
     reached = torch.ones(1, dtype=torch.float64)
     for axis, (size, out) in enumerate(zip(in_size, out_size, strict=True)):
-        reached = torch.outer(reached, count(conv, axis, size, out)).flatten()
+        if isinstance(conv, _ConvTransposeNd):
+            along_axis = _transposed_targets(conv, axis, size, out)
+        else:
+            along_axis = _targets(conv, axis, size, out)
+        reached = torch.outer(reached, along_axis).flatten()
     return reached
 
 
@@ -61,9 +64,9 @@ def _targets(conv: _ConvNd, axis: int, size: int, out: int) -> Tensor:
 
 def _padding(conv: _ConvNd, axis: int) -> tuple[int, int]:
     """Padding before and after; ``same`` puts the odd element behind, as PyTorch does."""
-    if conv.padding == "valid":
-        return 0, 0
-    if conv.padding == "same":
+    if isinstance(conv.padding, str):
+        if conv.padding == "valid":
+            return 0, 0
         total = conv.dilation[axis] * (conv.kernel_size[axis] - 1)
         return total // 2, total - total // 2
     return conv.padding[axis], conv.padding[axis]
@@ -71,18 +74,14 @@ def _padding(conv: _ConvNd, axis: int) -> tuple[int, int]:
 
 def _transposed_targets(conv: _ConvTransposeNd, axis: int, size: int, out: int) -> Tensor:
     """Per index along one axis: how many taps of its copy of the kernel fall inside the output."""
-    first = torch.arange(size)[:, None] * conv.stride[axis] - conv.padding[axis]
+    before, _ = _padding(conv, axis)
+    first = torch.arange(size)[:, None] * conv.stride[axis] - before
     place = first + torch.arange(conv.kernel_size[axis]) * conv.dilation[axis]
     return ((place >= 0) & (place < out)).sum(1).double()
 
 
 def spike_operations(
-    layer: nn.Module,
-    summary: TensorSummary,
-    x: Tensor,
-    reached: Tensor | None,
-    *,
-    time_steps: int,
+    layer: nn.Module, summary: TensorSummary, x: Tensor, reached: Tensor | None
 ) -> list[int]:
     """Synaptic operations of one call at each time step: spikes times their targets.
 
@@ -91,13 +90,12 @@ def spike_operations(
         summary: Summary of its input, which is not of real values.
         x: Its input, ``[T N, C, ...]`` (a linear layer: channels last).
         reached: :func:`fan_out` of a convolution, None for a linear layer.
-        time_steps: T.
     """
     if reached is None:
-        return [spikes * layer.out_features for spikes in summary.per_step(time_steps)]
+        return [spikes * layer.out_features for spikes in summary.per_step()]
     group_width = layer.out_channels // layer.groups
     everywhere = int(reached[0])
     if bool((reached == everywhere).all()):
-        return [spikes * everywhere * group_width for spikes in summary.per_step(time_steps)]
-    plane = summary.plane(x, time_steps=time_steps, positions=reached.numel())
-    return [int(targets) * group_width for targets in (plane @ reached.to(plane.device)).tolist()]
+        return [spikes * everywhere * group_width for spikes in summary.per_step()]
+    targets = summary.plane(x) @ reached.to(x.device)
+    return [int(count) * group_width for count in targets.tolist()]

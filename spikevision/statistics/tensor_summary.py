@@ -30,40 +30,56 @@ class Kind(IntEnum):
 
 
 class TensorSummary:
-    """Kind and sums of one contiguous tensor.
+    """Kind and sums of one tensor, read as it lies in memory: channels first or channels last.
 
     Args:
-        x: The tensor; it is not kept.
-        block: Length of the runs of consecutive values whose sums are wanted (e.g. H W), a divisor of its size.
+        x: ``[B, C, ...]``, or ``[..., C]`` if ``channels_last``; B (of ``[..., C]`` the first axis) is a multiple of
+            ``time_steps``. It is not kept.
+        time_steps: T.
+        channels_last: Whether the last axis is the channel.
         verify: Whether every value is checked, or a sample of 256.
     """
 
-    def __init__(self, x: Tensor, *, block: int, verify: bool = True) -> None:
-        flat = x.reshape(-1)
-        flat = flat if flat.dtype in (torch.float32, torch.float64) else flat.float()
-        self.size = flat.numel()
-        self.block = block
-        self._planes: dict[tuple[int, int], Tensor] = {}
-        self.sums: Tensor | None = None
-        self.kind = _sampled_kind(flat)
-        if self.kind is not Kind.REAL:
-            self.sums = _row_sums(flat.view(-1, block))
-            if verify:
-                self.kind = max(self.kind, _exact_kind(flat, self.sums))
+    def __init__(
+        self, x: Tensor, *, time_steps: int, channels_last: bool = False, verify: bool = True
+    ) -> None:
+        matrix, rows_are_channels = _matrix(x, channels_last=channels_last)
+        self.time_steps = time_steps
+        self.per_channel: Tensor | None = None  # [T, C], float64
+        self._planes: dict[int, Tensor] = {}
+        self.kind = _sampled_kind(matrix.view(-1))
+        if self.kind is Kind.REAL:
+            return
+        if rows_are_channels:
+            sums = _row_sums(matrix).view(time_steps, -1, x.shape[1])
+            self.per_channel = sums.sum(1) if sums.shape[1] > 1 else sums[:, 0]
+        else:
+            steps = matrix.view(time_steps, -1, matrix.shape[1])
+            self.per_channel = torch.stack([_column_sums(step) for step in steps])
+        if verify:
+            self.kind = max(self.kind, _exact_kind(matrix.view(-1), self.per_channel))
 
-    def per_step(self, time_steps: int) -> list[int]:
-        """Spikes in each of T equal parts."""
-        assert self.sums is not None
-        return _whole(self.sums.view(time_steps, -1).sum(1))
+    def per_step(self) -> list[int]:
+        """Spikes at each time step."""
+        assert self.per_channel is not None
+        return [int(value) for value in self.per_channel.sum(1).tolist()]
 
-    def plane(self, x: Tensor, *, time_steps: int, positions: int) -> Tensor:
-        """Spikes at each position, summed over N and C: ``[T, positions]``, float64."""
-        key = (time_steps, positions)
-        if key not in self._planes:
-            flat = x if x.dtype in (torch.float32, torch.float64) else x.float()
-            steps = flat.reshape(time_steps, -1, positions)
-            self._planes[key] = torch.stack([_column_sums(step) for step in steps])
-        return self._planes[key]
+    def plane(self, x: Tensor) -> Tensor:
+        """Spikes at each position, summed over N and C: ``[T, positions]``, float64.
+
+        Args:
+            x: The tensor that was summarised, as ``[B, C, ...]``.
+        """
+        positions = x[0, 0].numel()
+        if positions not in self._planes:
+            matrix, rows_are_channels = _matrix(x, channels_last=False)
+            if rows_are_channels:
+                steps = matrix.view(self.time_steps, -1, positions)
+                plane = torch.stack([_column_sums(step) for step in steps])
+            else:
+                plane = _row_sums(matrix).view(self.time_steps, -1, positions).sum(1)
+            self._planes[positions] = plane
+        return self._planes[positions]
 
 
 class SummaryCache:
@@ -72,16 +88,22 @@ class SummaryCache:
     def __init__(self) -> None:
         self._known: dict[tuple, tuple[StorageWeakRef, TensorSummary]] = {}
 
-    def summarise(self, x: Tensor, *, block: int, verify: bool = True) -> TensorSummary:
-        """Summary of a contiguous tensor; one that was read before keeps its ``block`` and its verification."""
-        if x.is_inference():  # has no version counter: a change in place would go unseen
-            return TensorSummary(x, block=block, verify=verify)
+    def summarise(
+        self, x: Tensor, *, time_steps: int, channels_last: bool = False, verify: bool = True
+    ) -> TensorSummary:
+        """Summary of a tensor; of a view of one that was read before, that one's."""
+        if not _fills_its_storage(x):
+            return TensorSummary(
+                x, time_steps=time_steps, channels_last=channels_last, verify=verify
+            )
         alive = StorageWeakRef(x.untyped_storage())
-        key = (alive.cdata, x.storage_offset(), x.numel(), x._version)
+        key = (alive.cdata, x.dtype, x._version, time_steps)
         known = self._known.get(key)
         if known and not known[0].expired():
             return known[1]
-        summary = TensorSummary(x, block=block, verify=verify)
+        summary = TensorSummary(
+            x, time_steps=time_steps, channels_last=channels_last, verify=verify
+        )
         # while the weak reference is held, its address belongs to no other storage
         self._known[key] = (alive, summary)
         return summary
@@ -89,6 +111,28 @@ class SummaryCache:
     def clear(self) -> None:
         """Forget everything."""
         self._known.clear()
+
+
+def _fills_its_storage(x: Tensor) -> bool:
+    """Whether a tensor is all of its storage, each value once, and tells when it is changed in place."""
+    return (
+        not x.is_inference()
+        and x.numel() * x.element_size() == x.untyped_storage().nbytes()
+        and not any(
+            stride == 0 < size - 1 for size, stride in zip(x.shape, x.stride(), strict=True)
+        )
+    )
+
+
+def _matrix(x: Tensor, *, channels_last: bool) -> tuple[Tensor, bool]:
+    """The values in the order of memory, and whether a row is a channel of an image or a position."""
+    x = x if x.dtype in (torch.float32, torch.float64) else x.float()
+    if channels_last:
+        return x.reshape(-1, x.shape[-1]), False
+    moved = x.movedim(1, -1)
+    if moved.is_contiguous() and not x.is_contiguous():
+        return moved.reshape(-1, x.shape[1]), False
+    return x.reshape(x.shape[0] * x.shape[1], -1), True
 
 
 def _sampled_kind(flat: Tensor) -> Kind:
@@ -127,8 +171,5 @@ def _ones(length: int, dtype: torch.dtype, device: torch.device) -> Tensor:
 
 def _column_sums(rows: Tensor) -> Tensor:
     parts = rows.split(COLUMN_LENGTH)
-    return sum(torch.mv(part.T, part.new_ones(part.shape[0])).double() for part in parts)
-
-
-def _whole(values: Tensor) -> list[int]:
-    return [int(value) for value in values.tolist()]
+    sums = [torch.mv(part.T, part.new_ones(part.shape[0])).double() for part in parts]
+    return torch.stack(sums).sum(0)
