@@ -45,6 +45,10 @@ class MetaSpikeFormer(SpikingBackbone):
     Raises:
         ValueError: For an unknown arch, shortcut or attention, or as :class:`SpikingBackbone` says.
 
+    Note:
+        Where attention is silent (few tokens, narrow heads, T = 1), the normalisations behind it amplify gradients
+        until they overflow: ``configs/quick/README.md`` says what helps.
+
     Source: Yao et al., Spike-driven Transformer V2, ICLR 2024, arXiv:2404.03663.
     """
 
