@@ -37,12 +37,17 @@ def infer(spec: RunSpec) -> RunResult:
 
     Raises:
         FileNotFoundError: Config, checkpoint or input is missing.
-        ValueError: The folder holds no image, none could be read, or the checkpoint is of another model.
+        ValueError: The config's task cannot be inferred yet, the folder holds no image, none could be read, or the checkpoint is of another model.
     """
     if spec.checkpoint is None or spec.inputs is None:
         raise ValueError("infer needs a checkpoint and an image or a folder of images")
     images, root = find_images(Path(spec.inputs))
     job = prepare(spec)
+    if job.task.name not in PREDICTORS:
+        raise ValueError(
+            f"infer does not take {job.task.name} yet, only {', '.join(PREDICTORS)}; "
+            "mmdet's DetInferencer and mmseg's MMSegInferencer build on the same config"
+        )
     model = MODELS.build(job.config.model)
     classes = _class_names(load_weights(model, spec.checkpoint), job.config)
     model.to(get_device()).eval()

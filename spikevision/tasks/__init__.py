@@ -13,6 +13,18 @@ TASKS = {
             metric="accuracy/top1",
             units={"accuracy/": "%", "single-label/": "%", "time": "s", "data_time": "s"},
         ),
+        TaskSpec(
+            name="detection",
+            scope="mmdet",
+            metric="coco/bbox_mAP",  # a share, 0 to 1
+            units={"time": "s", "data_time": "s"},
+        ),
+        TaskSpec(
+            name="segmentation",
+            scope="mmseg",
+            metric="mIoU",
+            units={"mIoU": "%", "mAcc": "%", "aAcc": "%", "time": "s", "data_time": "s"},
+        ),
     )
 }
 

@@ -15,3 +15,12 @@ def test_classification_is_judged_by_top1_in_percent():
 def test_an_unknown_scope_lists_the_known_ones():
     with pytest.raises(ValueError, match="'mmpretrain' \\(classification\\)"):
         task_of_scope("mmunknown")
+
+
+@pytest.mark.parametrize(
+    ("scope", "metric", "unit"), [("mmdet", "coco/bbox_mAP", ""), ("mmseg", "mIoU", "%")]
+)
+def test_detection_and_segmentation_are_judged_by_their_usual_metric(scope, metric, unit):
+    task = task_of_scope(scope)
+    assert (task.metric, task.unit_of(metric)) == (metric, unit)
+    assert task.greater_is_better
