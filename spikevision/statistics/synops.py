@@ -81,7 +81,7 @@ def _transposed_targets(conv: _ConvTransposeNd, axis: int, size: int, out: int) 
 
 
 def spike_operations(
-    layer: nn.Module, summary: TensorSummary, x: Tensor, reached: Tensor | None
+    layer: _ConvNd | nn.Linear, summary: TensorSummary, x: Tensor, reached: Tensor | None
 ) -> list[int]:
     """Synaptic operations of one call at each time step: spikes times their targets.
 
@@ -91,8 +91,9 @@ def spike_operations(
         x: Its input, ``[T N, C, ...]`` (a linear layer: channels last).
         reached: :func:`fan_out` of a convolution, None for a linear layer.
     """
-    if reached is None:
+    if isinstance(layer, nn.Linear):
         return [spikes * layer.out_features for spikes in summary.per_step()]
+    assert reached is not None
     group_width = layer.out_channels // layer.groups
     everywhere = int(reached[0])
     if bool((reached == everywhere).all()):
