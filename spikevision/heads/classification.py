@@ -1,5 +1,6 @@
 """The published classifier readouts of Spikformer and Meta-SpikeFormer as an mmpretrain head."""
 
+from mmengine.registry import DefaultScope
 from mmpretrain.models import ImageClassifier
 from mmpretrain.models.heads import ClsHead
 from torch import Tensor, nn
@@ -78,6 +79,13 @@ def build_classifier(
         A classifier whose ``forward(images)`` gives logits ``[N, classes]``.
     """
     name = backbone["type"].removeprefix("spikevision.")
+    with DefaultScope.overwrite_default_scope("mmpretrain"):  # whatever a Runner has set before
+        return _build_classifier(name, backbone, num_classes, distillation_head)
+
+
+def _build_classifier(
+    name: str, backbone: dict, num_classes: int, distillation_head: bool
+) -> ImageClassifier:
     built = MODELS.build({**backbone, "type": f"spikevision.{name}"})
     head = dict(
         type="spikevision.SpikingClsHead",

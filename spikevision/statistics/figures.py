@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from typing import Any
 
-__all__ = ["energy_chart", "histogram_chart", "plotly_script", "rate_chart", "sample_chart"]
+__all__ = ["energy_chart", "histogram_chart", "plotly_script", "rate_chart", "sample_charts"]
 
 ROW_PX = 20
 SNN_COLOUR, ANN_COLOUR = "#2a9d8f", "#e07a3f"
+RUN_COLOURS = (SNN_COLOUR, "#4c78c8", "#a05fb5", "#b8860b", "#c2527a", "#6b7c32")
 LABEL_LENGTH = 30
+TILE_PX = 170
 
 
 def plotly_script() -> str:
@@ -90,12 +93,11 @@ def energy_chart(runs: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, A
     """Energy per image under each model, spiking network and ANN, of one run or several."""
     objects = _plotly("graph_objects")
     bars = []
-    for number, (run, energies) in enumerate(runs.items()):
-        label = "spiking" if len(runs) == 1 else f"spiking: {run}"
-        colour = SNN_COLOUR if len(runs) == 1 else None
-        bars.append(_bars(objects, label, energies, "snn_mj", colour))
-        if number == len(runs) - 1:
-            bars.append(_bars(objects, "same network as ANN", energies, "ann_mj", ANN_COLOUR))
+    for (run, energies), colour in zip(runs.items(), cycle(RUN_COLOURS), strict=False):
+        name = "" if len(runs) == 1 else f" {run}"
+        bars.append(_bars(objects, f"spiking{name}", energies, "snn_mj", {"color": colour}))
+        ann = {"color": ANN_COLOUR} if len(runs) == 1 else {"color": colour, "opacity": 0.45}
+        bars.append(_bars(objects, f"ANN of the same shape{name}", energies, "ann_mj", ann))
     rows = len(bars) * max((len(energies) for energies in runs.values()), default=1)
     layout = {
         "height": 150 + 28 * rows,
@@ -107,16 +109,11 @@ def energy_chart(runs: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, A
     return _figure(bars, layout)
 
 
-def sample_chart(sample: Mapping[str, Any]) -> dict[str, Any]:
-    """An image beside the spike maps of some layers."""
-    subplots, objects = _plotly("subplots"), _plotly("graph_objects")
-    maps = sample["maps"]
-    columns = min(4, len(maps) + 1)
-    rows = -(-(len(maps) + 1) // columns)
-    titles = ["image", *(_short(entry["neuron"], 22) for entry in maps)]
-    figure = subplots.make_subplots(rows, columns, subplot_titles=titles, vertical_spacing=0.12)
-    figure.add_trace(objects.Image(z=sample["pixels"]), 1, 1)
-    for place, entry in enumerate(maps, start=1):
+def sample_charts(sample: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """An image and the spike maps of some layers, by title."""
+    objects = _plotly("graph_objects")
+    charts = {"image": _tile(objects.Image(z=sample["pixels"], hoverinfo="skip"))}
+    for entry in sample["maps"]:
         heat = objects.Heatmap(
             z=entry["rates"],
             colorscale="Inferno",
@@ -124,20 +121,24 @@ def sample_chart(sample: Mapping[str, Any]) -> dict[str, Any]:
             showscale=False,
             hovertemplate="%{z:.3f}<extra></extra>",
         )
-        figure.add_trace(heat, place // columns + 1, place % columns + 1)
-        figure.update_yaxes(autorange="reversed", row=place // columns + 1, col=place % columns + 1)
+        charts[entry["neuron"]] = _tile(heat)
+    return charts
+
+
+def _tile(trace: Any) -> dict[str, Any]:
+    figure = _plotly("graph_objects").Figure(trace)
     figure.update_xaxes(visible=False, constrain="domain")
-    figure.update_yaxes(visible=False, constrain="domain")
-    for axis in range(1, len(maps) + 2):
-        suffix = "" if axis == 1 else str(axis)
-        figure.layout[f"yaxis{suffix}"].update(scaleanchor=f"x{suffix}")
-    figure.update_annotations(font_size=11)
-    figure.update_layout(height=60 + 210 * rows, margin={"l": 8, "r": 8, "t": 40, "b": 8})
+    figure.update_yaxes(visible=False, constrain="domain", scaleanchor="x", autorange="reversed")
+    figure.update_layout(height=TILE_PX, margin=dict.fromkeys("lrtb", 4))
     return json.loads(figure.to_json())
 
 
 def _bars(
-    objects: Any, label: str, energies: Sequence[Mapping[str, Any]], key: str, colour: str | None
+    objects: Any,
+    label: str,
+    energies: Sequence[Mapping[str, Any]],
+    key: str,
+    marker: dict[str, Any],
 ) -> Any:
     return objects.Bar(
         name=label,
@@ -145,7 +146,7 @@ def _bars(
         y=[energy["model"] for energy in energies],
         x=[energy[key] for energy in energies],
         text=[f"{energy[key]:.3g}" for energy in energies],
-        marker={"color": colour},
+        marker=marker,
         hovertemplate="%{y}: %{x:.4g} mJ<extra>" + label + "</extra>",
     )
 

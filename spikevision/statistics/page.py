@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
-__all__ = ["figure", "listing", "page", "section", "table"]
+__all__ = ["figure", "listing", "page", "section", "table", "tiles"]
 
 STYLE = """
 :root { color-scheme: light dark; --text: #1b1f24; --soft: #57606a; --back: #ffffff; --card: #f6f8fa; --line: #d0d7de; }
@@ -21,6 +21,9 @@ p, li { overflow-wrap: anywhere; } .soft { color: var(--soft); }
 .scroll { overflow-x: auto; border: 1px solid var(--line); border-radius: 8px; background: var(--card); }
 .tall { max-height: 34rem; overflow-y: auto; }
 .chart { border: 1px solid var(--line); border-radius: 8px; background: var(--card); margin: .8rem 0; min-width: 0; }
+.tiles { display: grid; grid-template-columns: repeat(auto-fill, minmax(9.5rem, 1fr)); gap: .8rem; margin: .8rem 0 1.6rem; }
+.tiles figure { margin: 0; min-width: 0; } .tiles .chart { margin: 0; overflow: hidden; }
+figcaption { font-size: .75rem; color: var(--soft); overflow-wrap: anywhere; }
 table { border-collapse: collapse; width: 100%; font-size: .875rem; font-variant-numeric: tabular-nums; }
 th, td { padding: .35rem .7rem; text-align: right; white-space: nowrap; border-bottom: 1px solid var(--line); }
 th:first-child, td:first-child { text-align: left; } tr:last-child td { border-bottom: 0; }
@@ -111,6 +114,15 @@ def figure(chart: dict[str, Any]) -> str:
     """A place for a chart, with its data."""
     data = json.dumps(chart).replace("<", "\\u003c")
     return f'<div class="chart"><script type="application/json">{data}</script></div>'
+
+
+def tiles(charts: Mapping[str, dict[str, Any]]) -> str:
+    """Small charts side by side, as many as there is room for, each under its title."""
+    items = "".join(
+        f"<figure>{figure(chart)}<figcaption>{escape(title)}</figcaption></figure>"
+        for title, chart in charts.items()
+    )
+    return f'<div class="tiles">{items}</div>'
 
 
 def _cell(value: Any) -> str:

@@ -51,7 +51,7 @@ class SpikeRecorder:
         self.record = Record(operations=operations)
         self._handles: list[RemovableHandle] = []
         self._cache = SummaryCache()
-        self._reached: dict[tuple, Tensor] = {}
+        self._reached: dict[tuple, Tensor | int] = {}
         self._classifiers = classifiers_of(model)
         self._tallies: dict[str, NeuronTally] = {}
         self._size: str | None = None  # None outside a call of the model
@@ -162,7 +162,9 @@ class SpikeRecorder:
             spikes, size=self._known_size(), cache=self._cache, verify=self.record.operations
         )
 
-    def _see_layer(self, name: str, layer: _ConvNd | nn.Linear, args: tuple, output: Tensor) -> None:
+    def _see_layer(
+        self, name: str, layer: _ConvNd | nn.Linear, args: tuple, output: Tensor
+    ) -> None:
         x = args[0].detach()
         if x.numel() == 0:
             return
@@ -173,11 +175,13 @@ class SpikeRecorder:
         )
         kind = Kind.REAL
         if entry.kind is not Kind.REAL:
-            reached = None
+            reached: Tensor | int = 1
             if isinstance(layer, _ConvNd):
                 x = x if x.dim() == len(layer.kernel_size) + 2 else x[None]
                 reached = self._reach(layer, x, output)
-            summary = self._cache.summarise(x, time_steps=time_steps, channels_last=reached is None)
+            summary = self._cache.summarise(
+                x, time_steps=time_steps, channels_last=isinstance(layer, nn.Linear)
+            )
             kind = summary.kind
             if kind is not Kind.REAL:
                 counts["spikes"] = summary.per_step()
@@ -236,7 +240,7 @@ class SpikeRecorder:
         counts = {key: [value // time_steps] * time_steps for key, value in values.items()}
         return {"runs": [self._images] * time_steps, **counts}
 
-    def _reach(self, conv: _ConvNd, x: Tensor, output: Tensor) -> Tensor:
+    def _reach(self, conv: _ConvNd, x: Tensor, output: Tensor) -> Tensor | int:
         dims = len(conv.kernel_size)
         key = (conv, x.shape[-dims:], output.shape[-dims:])
         if key not in self._reached:

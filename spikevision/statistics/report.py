@@ -12,9 +12,9 @@ from spikevision.statistics.figures import (
     histogram_chart,
     plotly_script,
     rate_chart,
-    sample_chart,
+    sample_charts,
 )
-from spikevision.statistics.page import figure, listing, page, section, table
+from spikevision.statistics.page import figure, listing, page, section, table, tiles
 from spikevision.statistics.record import Record
 from spikevision.statistics.summary import summarise
 
@@ -150,7 +150,7 @@ def _details(run: RunStatistics, summary: dict[str, Any], *, alone: bool) -> Ite
         yield section(
             f"Images and their spikes{ending}",
             text,
-            *(figure(sample_chart(sample)) for sample in run.samples),
+            *(tiles(sample_charts(sample)) for sample in run.samples),
         )
 
 

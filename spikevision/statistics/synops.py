@@ -31,8 +31,8 @@ def layer_macs(layer: _ConvNd | nn.Linear, x: Tensor, output: Tensor) -> int:
     return output.numel() * (layer.in_channels // layer.groups) * taps
 
 
-def fan_out(conv: _ConvNd, in_size: torch.Size, out_size: torch.Size) -> Tensor:
-    """Number of output positions that each input position reaches, ``[prod(in_size)]``, float64.
+def fan_out(conv: _ConvNd, in_size: torch.Size, out_size: torch.Size) -> Tensor | int:
+    """Number of output positions that each input position reaches, ``[prod(in_size)]``, or one number for all.
 
     Borders, stride, padding (of any mode) and dilation are taken as they are. A spike has this many targets in
     each of the ``out_channels / groups`` channels of its group.
@@ -81,7 +81,7 @@ def _transposed_targets(conv: _ConvTransposeNd, axis: int, size: int, out: int) 
 
 
 def spike_operations(
-    layer: _ConvNd | nn.Linear, summary: TensorSummary, x: Tensor, reached: Tensor | None
+    layer: _ConvNd | nn.Linear, summary: TensorSummary, x: Tensor, reached: Tensor | int
 ) -> list[int]:
     """Synaptic operations of one call at each time step: spikes times their targets.
 

@@ -46,6 +46,7 @@ class TensorSummary:
         matrix, rows_are_channels = _matrix(x, channels_last=channels_last)
         self.time_steps = time_steps
         self.per_channel: Tensor | None = None  # [T, C], float64
+        self._per_step: list[int] | None = None
         self._planes: dict[int, Tensor] = {}
         self.kind = _sampled_kind(matrix.view(-1))
         if self.kind is Kind.REAL:
@@ -62,7 +63,9 @@ class TensorSummary:
     def per_step(self) -> list[int]:
         """Spikes at each time step."""
         assert self.per_channel is not None
-        return [int(value) for value in self.per_channel.sum(1).tolist()]
+        if self._per_step is None:
+            self._per_step = [int(value) for value in self.per_channel.sum(1).tolist()]
+        return list(self._per_step)
 
     def plane(self, x: Tensor) -> Tensor:
         """Spikes at each position, summed over N and C: ``[T, positions]``, float64.
@@ -170,6 +173,6 @@ def _ones(length: int, dtype: torch.dtype, device: torch.device) -> Tensor:
 
 
 def _column_sums(rows: Tensor) -> Tensor:
-    parts = rows.split(COLUMN_LENGTH)
-    sums = [torch.mv(part.T, part.new_ones(part.shape[0])).double() for part in parts]
-    return torch.stack(sums).sum(0)
+    if len(rows) > COLUMN_LENGTH:
+        return torch.stack([_column_sums(part) for part in rows.split(COLUMN_LENGTH)]).sum(0)
+    return torch.mv(rows.T, _ones(len(rows), rows.dtype, rows.device)).double()

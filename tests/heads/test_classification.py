@@ -41,3 +41,11 @@ def test_stock_loss_and_prediction_work_on_the_readout():
     assert model(images, samples, mode="loss")["loss"].requires_grad
     predictions = model.eval()(images, samples, mode="predict")
     assert [len(sample.pred_score) for sample in predictions] == [5, 5]
+
+
+def test_classifier_builds_after_a_runner_has_set_another_scope():
+    from mmengine.registry import DefaultScope
+
+    DefaultScope.get_instance("left by a runner", scope_name="mmengine")
+    assert build_classifier(TINY, 5).head.loss_module is not None
+    assert DefaultScope.get_current_instance().scope_name == "mmengine"

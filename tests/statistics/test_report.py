@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from spikevision.statistics import RunStatistics, SpikeRecorder, report_page
+from spikevision.statistics.figures import energy_chart
 from spikevision.statistics.samples import SpikeSamples
 from spikevision.testing import build_classifier
 
@@ -86,11 +87,11 @@ def test_the_page_draws_all_charts_without_errors_or_requests(browser, report):
     opened = Opened(browser, report)
     assert opened.errors == []
     assert [url for url in opened.requests if not url.startswith(("file:", "data:"))] == []
-    # energy, rates, histogram, two images: each has marks in it
+    # energy, rates, histogram, and of two images the picture and six maps: each has marks in it
     marks = opened.page.evaluate(
         "[...document.querySelectorAll('.chart')].map(c => c.querySelectorAll('.bars path, .hm image, .im image').length)"
     )
-    assert len(marks) == 5
+    assert len(marks) == 3 + 2 * 7
     assert all(marks)
 
 
@@ -130,7 +131,21 @@ def test_two_runs_are_compared_on_one_page(browser, runs, tmp_path):
     page = Opened(browser, path).page
     assert "Spike statistics of 2 runs" in page.title()
     assert page.evaluate("document.querySelector('tbody').rows.length") == 2
-    assert page.evaluate("document.querySelectorAll('.chart').length") == 1 + 2 * 4
+    assert page.evaluate("document.querySelectorAll('.chart').length") == 1 + 2 * (2 + 2 * 7)
+
+
+def test_each_run_is_compared_with_the_ann_of_its_own_shape():
+    def energy(snn_mj: float, ann_mj: float) -> list[dict]:
+        return [{"model": "chip", "snn_mj": snn_mj, "ann_mj": ann_mj}]
+
+    chart = energy_chart({"small": energy(1, 2), "large": energy(10, 20)})
+    shown = {bars["name"]: bars["text"] for bars in chart["data"]}
+    assert shown == {
+        "spiking small": ["1"],
+        "ANN of the same shape small": ["2"],
+        "spiking large": ["10"],
+        "ANN of the same shape large": ["20"],
+    }
 
 
 def test_runs_of_the_same_name_are_refused(runs):
