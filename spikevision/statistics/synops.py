@@ -49,7 +49,8 @@ def fan_out(conv: _ConvNd, in_size: torch.Size, out_size: torch.Size) -> Tensor 
         else:
             along_axis = _targets(conv, axis, size, out)
         reached = torch.outer(reached, along_axis).flatten()
-    return reached
+    everywhere = int(reached[0])
+    return everywhere if bool((reached == everywhere).all()) else reached
 
 
 def _targets(conv: _ConvNd, axis: int, size: int, out: int) -> Tensor:
@@ -89,14 +90,12 @@ def spike_operations(
         layer: The layer.
         summary: Summary of its input, which is not of real values.
         x: Its input, ``[T N, C, ...]`` (a linear layer: channels last).
-        reached: :func:`fan_out` of a convolution, None for a linear layer.
+        reached: :func:`fan_out` of a convolution; not looked at for a linear layer.
     """
     if isinstance(layer, nn.Linear):
         return [spikes * layer.out_features for spikes in summary.per_step()]
-    assert reached is not None
     group_width = layer.out_channels // layer.groups
-    everywhere = int(reached[0])
-    if bool((reached == everywhere).all()):
-        return [spikes * everywhere * group_width for spikes in summary.per_step()]
+    if isinstance(reached, int):
+        return [spikes * reached * group_width for spikes in summary.per_step()]
     targets = summary.plane(x) @ reached.to(x.device)
     return [int(count) * group_width for count in targets.tolist()]
