@@ -93,8 +93,9 @@ def spike_operations(
         reached: :func:`fan_out` of a convolution; not looked at for a linear layer.
     """
     if isinstance(layer, nn.Linear):
-        return [spikes * layer.out_features for spikes in summary.per_step()]
-    group_width = layer.out_channels // layer.groups
+        group_width = layer.out_features
+    else:
+        group_width = layer.out_channels // layer.groups
     if isinstance(reached, int):
         return [spikes * reached * group_width for spikes in summary.per_step()]
     targets = summary.plane(x) @ reached.to(x.device)
