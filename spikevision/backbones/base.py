@@ -53,7 +53,7 @@ class SpikingBackbone(BaseModule):
         init_cfg: mmengine's initialisation config.
 
     Raises:
-        ValueError: If ``time_steps < 1`` or an index is out of range.
+        ValueError: If ``time_steps`` or ``in_channels`` is less than 1, or an index is out of range.
     """
 
     def __init__(
@@ -69,6 +69,8 @@ class SpikingBackbone(BaseModule):
         super().__init__(init_cfg)
         if not isinstance(time_steps, int) or time_steps < 1:
             raise ValueError(f"time_steps must be a whole number of at least 1, got {time_steps!r}")
+        if in_channels < 1:
+            raise ValueError(f"in_channels must be at least 1, got {in_channels}")
         last = len(levels) - 1
         if not out_indices or any(not 0 <= index <= last for index in out_indices):
             raise ValueError(f"out_indices must be in 0..{last}, got {tuple(out_indices)}")

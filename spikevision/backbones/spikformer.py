@@ -95,12 +95,14 @@ class Spikformer(SpikingBackbone):
             raise ValueError(
                 f"embed_dims must be a multiple of 8 (the stem starts at D/8), got {width}"
             )
+        if depth < 0:
+            raise ValueError(f"depth must not be negative, got {depth}")
         channels = (width // 8, width // 4, width // 2, width)
         strides = [2 ** sum(chosen.pooled[: index + 1]) for index in range(4)]
         super().__init__(
             [FeatureSpec(*spec) for spec in zip(channels, strides, strict=True)],
             time_steps=time_steps,
-            in_channels=in_channels or chosen.in_channels,
+            in_channels=chosen.in_channels if in_channels is None else in_channels,
             out_indices=out_indices,
             frozen_stages=frozen_stages,
             init_cfg=init_cfg,

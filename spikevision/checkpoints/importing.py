@@ -14,6 +14,11 @@ from spikevision.heads.classification import build_classifier
 __all__ = ["import_official"]
 
 MAX_LISTED_KEYS = 20
+# what the architecture is built from, before all other keys are compared with it
+NEEDED = {
+    "head.fc.weight": "classifier (head.weight)",
+    "backbone.stem.conv.weight": "first convolution",
+}
 
 
 def import_official(
@@ -36,10 +41,11 @@ def import_official(
     official = unwrap(safe_load(path))
     family = family or detect_family(official)
     weights = convert_official(official, family)
-    if "head.fc.weight" not in weights:
-        raise ValueError(
-            "the checkpoint has no classifier (head.weight): official classifiers hold one"
-        )
+    for name, official_name in NEEDED.items():
+        if name not in weights:
+            raise ValueError(
+                f"the checkpoint has no {official_name}: official classifiers hold one"
+            )
     expected = _expected_shapes(family, arch, weights)
     _check(weights, expected, f"{family} {arch}")
     return dict(state_dict=weights, meta=dict(family=family, arch=arch, source="official weights"))

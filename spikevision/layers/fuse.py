@@ -25,8 +25,8 @@ def fuse_(model: nn.Module, *kinds: type[nn.Module]) -> nn.Module:
     Raises:
         ValueError: If ``model`` is in training mode (batch statistics cannot be fused), if a kind is not fusible, or if nothing matches.
     """
-    if model.training:
-        raise ValueError("fuse_ needs a model in eval mode: call model.eval() first")
+    if any(module.training for module in model.modules()):
+        raise ValueError("fuse_ needs a model in eval mode, all of it: call model.eval() first")
     unknown = [kind.__name__ for kind in kinds if kind not in FUSIBLE]
     if unknown:
         raise ValueError(
@@ -41,5 +41,7 @@ def fuse_(model: nn.Module, *kinds: type[nn.Module]) -> nn.Module:
     if not targets:
         raise ValueError(f"{type(model).__name__} has no layer to fuse; it may be fused already")
     for parent, name, child in targets:
-        setattr(parent, name, child.fused().eval())  # type: ignore[operator]
+        trains = any(parameter.requires_grad for parameter in child.parameters())
+        fused = child.fused().eval().requires_grad_(trains)  # type: ignore[operator]
+        setattr(parent, name, fused)
     return model

@@ -175,6 +175,13 @@ def test_pretrained_weights_load_by_init_cfg(tmp_path):
         (lambda: Spikformer("video"), r"unknown variant 'video'.*cifar"),
         (lambda: Spikformer("cifar", dict(embed_dims=20, depth=1, num_heads=2)), "multiple of 8"),
         (lambda: meta(time_steps=0), "at least 1, got 0"),
+        (lambda: meta(in_channels=0), "in_channels must be at least 1"),
+        (lambda: spikformer("cifar", in_channels=0), "in_channels must be at least 1"),
+        (lambda: MetaSpikeFormer(dict(TINY, depths=(-1, 2))), "depths must not be negative"),
+        (
+            lambda: Spikformer("cifar", dict(TINY_SPIKFORMER, depth=-1)),
+            "depth must not be negative",
+        ),
         (lambda: meta(time_steps=2.0), "whole number"),
         (lambda: meta(out_indices=(5,)), r"0\.\.4"),
         (lambda: meta(out_indices=(3, 1)), "ascend"),

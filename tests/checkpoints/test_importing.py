@@ -81,6 +81,11 @@ def test_command_writes_a_checkpoint_that_loads_strictly(save, official, tmp_pat
         ),
         (ARCH, {"extra.weight": torch.zeros(1)}, "does not have: extra.weight"),
         (ARCH, {"head.weight": None}, "no classifier"),
+        (
+            ARCH,
+            {"patch_embed.proj_conv.bias": torch.zeros(1)},
+            "unexpected backbone.stem.conv.bias",
+        ),
         (ARCH, {"head.bias": torch.zeros(3)}, r"head.fc.bias is \(3,\), should be \(10,\)"),
     ],
 )

@@ -67,6 +67,7 @@ def test_fuse_can_be_limited_to_one_kind():
     ("model", "kinds", "message"),
     [
         (nn.Sequential(RepConvBN(4)), (), "eval mode"),
+        (nn.Sequential(RepConvBN(4)).eval().append(RepConvBN(4)), (), "all of it"),
         (nn.Sequential(RepConvBN(4)).eval(), (nn.Linear,), "cannot fuse"),
         (nn.Sequential(nn.ReLU()).eval(), (), "no layer to fuse"),
     ],
@@ -81,3 +82,9 @@ def test_batch_statistics_are_those_of_all_time_steps_together():
     x = torch.randn(3, 4, 2, 5, 5)
     expected = layer.bn(layer.conv(x.flatten(0, 1))).unflatten(0, (3, 4))
     torch.testing.assert_close(layer(x), expected)
+
+
+@pytest.mark.parametrize("trains", [True, False])
+def test_fused_layers_train_if_and_only_if_the_layer_did(trains):
+    model = nn.Sequential(RepConvBN(4), ConvBN(4, 4)).eval().requires_grad_(trains)
+    assert {parameter.requires_grad for parameter in fuse_(model).parameters()} == {trains}
