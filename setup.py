@@ -50,7 +50,8 @@ setup(
         "safetensors",
     ],
     extras_require={
-        "dev": ["hypothesis", "mypy", "pre-commit", "pytest", "ruff"],
+        "report": ["plotly>=7,<8"],
+        "dev": ["hypothesis", "mypy", "plotly>=7,<8", "pre-commit", "pytest", "ruff"],
     },
     entry_points={"console_scripts": ["spikevision=spikevision.cli.main:main"]},
 )
