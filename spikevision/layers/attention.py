@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from spikevision.neurons import build_neuron
 from spikevision.ops.attention import spiking_attention
+from spikevision.ops.packing import takes_spikes
 
 __all__ = [
     "ATTENTIONS",
@@ -29,6 +30,7 @@ class SpikingProduct(nn.Module):
         super().__init__()
         self.scale = scale
 
+    @takes_spikes
     def forward(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """All four ``[T, N, M, D, L]``."""
         return spiking_attention(q, k, v, scale=self.scale)
@@ -41,6 +43,7 @@ class SpikingProduct(nn.Module):
 class MaskedSpikingProduct(nn.Module):
     """Sum over tokens of ``K * V``, the only additions of SDSA-1, as a module that a hook can watch."""
 
+    @takes_spikes
     def forward(self, k: Tensor, v: Tensor) -> Tensor:
         """``[T, N, M, D, L]`` twice; returns ``[T, N, M, D, 1]``."""
         return (k * v).sum(-1, keepdim=True)

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from spikevision.ops.packing import takes_spikes
 from spikevision.ops.time_axis import fold_time, unfold_time
 
 __all__ = ["ConvBN", "DepthwiseSeparableBN", "RepConvBN", "TimeFolded"]
@@ -15,6 +16,7 @@ __all__ = ["ConvBN", "DepthwiseSeparableBN", "RepConvBN", "TimeFolded"]
 class TimeFolded(nn.Sequential):
     """Stateless modules applied to all time steps in one call: ``[T, N, C, H, W] -> [T, N, C', H', W']``."""
 
+    @takes_spikes
     def forward(self, x: Tensor) -> Tensor:
         """Fold time into the batch, run the modules, unfold it again."""
         return unfold_time(super().forward(fold_time(x)), x.shape[0])
@@ -105,6 +107,7 @@ class RepConvBN(nn.Module):
         self.bn2 = nn.BatchNorm2d(channels)
         self.bn3 = nn.BatchNorm2d(channels)
 
+    @takes_spikes
     def forward(self, x: Tensor) -> Tensor:
         """``[T, N, C, H, W]`` in and out."""
         y = self.bn1(self.pointwise1(fold_time(x)))

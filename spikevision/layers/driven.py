@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from spikevision.neurons import build_neuron
+from spikevision.ops.packing import takes_spikes
 from spikevision.ops.time_axis import fold_time, mean_time, unfold_time
 
 __all__ = ["SpikeDriven", "SpikingReadout"]
@@ -42,6 +43,7 @@ class SpikeDriven(nn.Module):
         self.layer = layer
         self.norm = norm
 
+    @takes_spikes
     def forward(self, x: Tensor) -> Tensor:
         """``[T, N, C, ...]`` to ``[T, N, C', ...]``, both membrane potentials."""
         y = self.layer(fold_time(self.neuron(x)))
@@ -72,6 +74,7 @@ class SpikingReadout(nn.Module):
         self.neuron = build_neuron(neuron)
         self.layer = layer
 
+    @takes_spikes
     def forward(self, x: Tensor) -> Tensor:
         """``[T, N, C, ...]`` to ``[N, C', ...]``."""
         return mean_time(unfold_time(self.layer(fold_time(self.neuron(x))), x.shape[0]))

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from spikevision.ops import run_steps, state_dtype
+from spikevision.ops.packing import mark_spikes
 from spikevision.ops.surrogate import resolve_surrogate
 
 
@@ -35,6 +36,8 @@ class SpikingNeuron(nn.Module):
         detach_reset: Whether the reset is a constant in the backward pass.
         surrogate: Surrogate gradient, a key of :data:`spikevision.ops.SURROGATES`.
         alpha: Steepness of the surrogate, or None for its default.
+        spike_packing: Whether layers that the spikes enter keep them for the backward pass as
+            bits, see :mod:`spikevision.ops.packing`: less memory, equal gradients.
 
     Raises:
         ValueError: If the threshold is not above the reset potential (0 under a soft reset), a
@@ -49,8 +52,10 @@ class SpikingNeuron(nn.Module):
         detach_reset: bool = True,
         surrogate: str = "sigmoid",
         alpha: float | None = None,
+        spike_packing: bool = True,
     ) -> None:
         super().__init__()
+        self.spike_packing = bool(spike_packing)
         self.v_threshold = float(v_threshold)
         self.v_reset = None if v_reset is None else float(v_reset)
         self.detach_reset = bool(detach_reset)
@@ -108,11 +113,14 @@ class SpikingNeuron(nn.Module):
         self._check_input(x)
         step, params, settings = self._dynamics()
         if state is None:
-            return run_steps(step, x, self.v_rest, *params, **settings)[0]
+            return self._marked(run_steps(step, x, self.v_rest, *params, **settings)[0])
         self._check_state(x, state)
         spikes, last = run_steps(step, x, state, *params, **settings)
         assert last is not None
-        return spikes, last
+        return self._marked(spikes), last
+
+    def _marked(self, spikes: Tensor) -> Tensor:
+        return mark_spikes(spikes) if self.spike_packing and spikes.requires_grad else spikes
 
     def extra_repr(self) -> str:
         """Settings as they would be passed to the constructor."""

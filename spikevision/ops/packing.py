@@ -1,0 +1,130 @@
+"""Spikes kept for the backward pass as bits: one thirty-second of their memory in float32.
+
+A neuron marks the memory of its spikes with :func:`mark_spikes`. A layer that they enter runs under
+:func:`spikes_saved_as_bits`, where autograd keeps marked tensors packed and all others as they are.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import torch
+from torch import Tensor
+
+__all__ = ["mark_spikes", "pack_bits", "spikes_saved_as_bits", "takes_spikes", "unpack_bits"]
+
+Forward = TypeVar("Forward", bound=Callable[..., Any])
+
+
+@dataclass
+class _Mark:
+    """What is known of a storage that holds spikes."""
+
+    version: int
+    bits: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class _Packed:
+    """A saved tensor whose storage is kept as bits."""
+
+    bits: Tensor
+    dtype: torch.dtype
+    size: torch.Size
+    stride: tuple[int, ...]
+    offset: int
+    elements: int
+
+
+# A storage's Python object lives as long as any tensor on it, so a mark goes when the spikes go.
+_marks: WeakKeyDictionary[torch.UntypedStorage, _Mark] = WeakKeyDictionary()
+
+
+def mark_spikes(spikes: Tensor) -> Tensor:
+    """Say that a tensor holds nothing but 0 and 1, and return it.
+
+    All views of it count as marked, until something is written into its memory.
+    """
+    storage = spikes.untyped_storage()
+    if storage.nbytes() == spikes.numel() * spikes.itemsize:
+        _marks[storage] = _Mark(spikes._version)
+    return spikes
+
+
+def spikes_saved_as_bits() -> AbstractContextManager[Any]:
+    """Within it autograd saves marked spikes as bits; gradients stay equal to the bit."""
+    if not torch.is_grad_enabled() or torch.compiler.is_compiling() or torch.jit.is_tracing():
+        return nullcontext()
+    return torch.autograd.graph.saved_tensors_hooks(_pack, _unpack)
+
+
+def takes_spikes(forward: Forward) -> Forward:
+    """Decorate the ``forward`` of a layer that spikes enter, see :func:`spikes_saved_as_bits`."""
+
+    @functools.wraps(forward)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        with spikes_saved_as_bits():
+            return forward(*args, **kwargs)
+
+    return run  # type: ignore[return-value]
+
+
+def pack_bits(flat: Tensor) -> Tensor:
+    """Pack ``[M]`` zeros and ones of any dtype into ``[ceil(M / 8)]`` bytes, first bit highest."""
+    if flat.device.type == "cpu":
+        source = flat if flat.dtype != torch.bfloat16 else flat.view(torch.int16)
+        return torch.from_numpy(np.packbits(source.numpy() != 0))
+    return _pack_bits_anywhere(flat)
+
+
+def _pack_bits_anywhere(flat: Tensor) -> Tensor:
+    """Twin of :func:`pack_bits` for any device, ten times slower on a CPU."""
+    padded = torch.nn.functional.pad(flat != 0, (0, -len(flat) % 8)).view(-1, 8)
+    return (padded * _weights(flat.device)).sum(1, dtype=torch.uint8)
+
+
+def unpack_bits(bits: Tensor, elements: int, dtype: torch.dtype) -> Tensor:
+    """Inverse of :func:`pack_bits`: ``[elements]`` zeros and ones."""
+    if bits.device.type == "cpu":
+        return torch.from_numpy(np.unpackbits(bits.numpy(), count=elements)).to(dtype)
+    return _unpack_bits_anywhere(bits, elements, dtype)
+
+
+def _unpack_bits_anywhere(bits: Tensor, elements: int, dtype: torch.dtype) -> Tensor:
+    spread = bits.unsqueeze(1).bitwise_and(_weights(bits.device)) != 0
+    return spread.flatten()[:elements].to(dtype)
+
+
+def _weights(device: torch.device) -> Tensor:
+    return torch.tensor([128, 64, 32, 16, 8, 4, 2, 1], dtype=torch.uint8, device=device)
+
+
+def _pack(tensor: Tensor) -> Tensor | _Packed:
+    storage = tensor.untyped_storage()
+    mark = _marks.get(storage)
+    if mark is None or mark.version != tensor._version:
+        return tensor
+    elements = storage.nbytes() // tensor.itemsize
+    if mark.bits is None:
+        mark.bits = pack_bits(tensor.detach().as_strided((elements,), (1,), 0))
+    return _Packed(
+        mark.bits,
+        tensor.dtype,
+        tensor.shape,
+        tensor.stride(),
+        int(tensor.storage_offset()),
+        elements,
+    )
+
+
+def _unpack(saved: Tensor | _Packed) -> Tensor:
+    if isinstance(saved, Tensor):
+        return saved
+    flat = unpack_bits(saved.bits, saved.elements, saved.dtype)
+    return flat.as_strided(saved.size, saved.stride, saved.offset)
