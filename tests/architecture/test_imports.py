@@ -41,7 +41,7 @@ LIBRARIES = {
     "__init__": set(),
     "version": set(),
     "registry": {"mmengine"},
-    "ops": {"torch"},
+    "ops": {"numpy", "torch"},
     "neurons": {"torch"},
     "layers": {"torch"},
     "backbones": {"torch", "mmengine"},
