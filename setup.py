@@ -51,7 +51,15 @@ setup(
     ],
     extras_require={
         "report": ["plotly>=7,<8"],
-        "dev": ["hypothesis", "mypy", "plotly>=7,<8", "pre-commit", "pytest", "ruff"],
+        "dev": [
+            "hypothesis",
+            "mypy",
+            "playwright>=1.50,<2",
+            "plotly>=7,<8",
+            "pre-commit",
+            "pytest",
+            "ruff",
+        ],
     },
     entry_points={"console_scripts": ["spikevision=spikevision.cli.main:main"]},
 )

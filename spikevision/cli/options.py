@@ -2,6 +2,8 @@
 
 import argparse
 import os
+import shlex
+from pathlib import Path
 from typing import Any
 
 
@@ -28,6 +30,22 @@ def add_launcher(parser: argparse.ArgumentParser) -> None:
         default="none",
         help="pytorch: started by torchrun, one process per device",
     )
+
+
+def add_spike_stats(parser: argparse.ArgumentParser) -> None:
+    """Add the wish for statistics of spikes."""
+    parser.add_argument(
+        "--spike-stats",
+        action="store_true",
+        help="count spikes, operations and energy at each validation and test, into statistics.json",
+    )
+
+
+def statistics_hint(run_dir: Path) -> str:
+    """What to do with the statistics of a run; empty when it has none."""
+    if not (run_dir / "statistics.json").is_file():
+        return ""
+    return f"spike statistics are in it; a page of them: {shlex.join(['spikevision', 'report', str(run_dir)])}"
 
 
 def parse_options(pairs: list[str]) -> dict[str, Any]:

@@ -6,9 +6,11 @@ import json
 from spikevision.cli.options import (
     add_config_arguments,
     add_launcher,
+    add_spike_stats,
     metric_table,
     parse_options,
     say,
+    statistics_hint,
 )
 
 HELP = "metrics of a checkpoint on the config's test data"
@@ -18,6 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this verb."""
     add_config_arguments(parser)
     parser.add_argument("checkpoint", help="checkpoint of this config's model")
+    add_spike_stats(parser)
     add_launcher(parser)
 
 
@@ -31,10 +34,12 @@ def run(args: argparse.Namespace) -> int:
         checkpoint=args.checkpoint,
         work_dir=args.work_dir,
         cfg_options=parse_options(args.cfg_options),
+        spike_stats=args.spike_stats,
         launcher=args.launcher,
     )
     result = evaluate(spec)
     record = json.loads((result.run_dir / "run.json").read_text())
     say(metric_table(record["metrics"]))
     say(f"run folder: {result.run_dir}")
+    say(statistics_hint(result.run_dir))
     return 0

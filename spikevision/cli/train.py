@@ -7,9 +7,11 @@ import shlex
 from spikevision.cli.options import (
     add_config_arguments,
     add_launcher,
+    add_spike_stats,
     metric_table,
     parse_options,
     say,
+    statistics_hint,
 )
 
 HELP = "train a model as its config says"
@@ -26,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PATH",
         help="go on with the latest run of this config, or with the given run folder or checkpoint",
     )
+    add_spike_stats(parser)
     add_launcher(parser)
 
 
@@ -39,6 +42,7 @@ def run(args: argparse.Namespace) -> int:
         work_dir=args.work_dir,
         resume=args.resume,
         cfg_options=parse_options(args.cfg_options),
+        spike_stats=args.spike_stats,
         launcher=args.launcher,
     )
     result = train(spec)
@@ -49,11 +53,14 @@ def run(args: argparse.Namespace) -> int:
     record = json.loads((result.run_dir / "run.json").read_text())
     say(metric_table(record["metrics"]))
     say(f"finished; run folder: {result.run_dir}")
+    say(statistics_hint(result.run_dir))
     return 0
 
 
 def _resume_command(args: argparse.Namespace, run_dir: object) -> str:
     words = ["spikevision", "train", args.config, "--resume", str(run_dir)]
+    if args.spike_stats:
+        words.append("--spike-stats")
     if args.cfg_options:
         words += ["--cfg-options", *args.cfg_options]
     return shlex.join(words)

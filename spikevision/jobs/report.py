@@ -48,7 +48,7 @@ def _read(folder: Path, name: str) -> RunStatistics:
     path = folder / STATISTICS
     if not path.is_file():
         raise FileNotFoundError(
-            f"{str(folder)!r} holds no {STATISTICS}: run its evaluation with SpikeStatisticsHook in custom_hooks"
+            f"{str(folder)!r} holds no {STATISTICS}: evaluate with `spikevision test CONFIG CHECKPOINT --spike-stats`, or put SpikeStatisticsHook into custom_hooks"
         )
     run = _load(folder / RECORD)
     shown = {

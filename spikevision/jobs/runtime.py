@@ -14,6 +14,7 @@ from spikevision.jobs.distributed import from_main_process, is_main_process, sta
 from spikevision.jobs.record import RunRecord
 from spikevision.jobs.run_dir import base_dir, new_run_dir
 from spikevision.jobs.spec import RunSpec
+from spikevision.statistics import SpikeStatisticsHook
 from spikevision.tasks import TaskSpec
 
 
@@ -35,10 +36,22 @@ def prepare(spec: RunSpec) -> Job:
     """
     config = load_config(spec.config, options=spec.cfg_options)
     task = task_of(config)
+    if spec.spike_stats:
+        _count_spikes(config)
     start_processes(spec.launcher, config)
     init_default_scope(task.scope)
     base = base_dir(spec.config, work_dir=spec.work_dir or config.get("work_dir"))
     return Job(config, task, base)
+
+
+def _count_spikes(config: Config) -> None:
+    """Add the statistics hook, unless the config has one, with settings of its own."""
+    hooks = list(config.get("custom_hooks") or [])
+    name = SpikeStatisticsHook.__name__
+    if not any(
+        name in str(hook["type"] if isinstance(hook, dict) else type(hook)) for hook in hooks
+    ):
+        config.custom_hooks = [*hooks, {"type": f"spikevision.{name}"}]
 
 
 @contextmanager

@@ -20,6 +20,7 @@ class RunSpec:
         inputs: Image, or folder of images, to infer on.
         resume: True goes on with the latest run of this config, a path with that run folder or checkpoint.
         cfg_options: Config fields to override, by dotted name, e.g. ``{"train_cfg.max_epochs": 3}``.
+        spike_stats: Whether to count spikes, operations and energy, as if the config had a ``SpikeStatisticsHook``.
         launcher: ``none`` for one process, ``pytorch`` when started by torchrun.
     """
 
@@ -29,6 +30,7 @@ class RunSpec:
     inputs: str | None = None
     resume: bool | str = False
     cfg_options: Mapping[str, Any] = field(default_factory=dict)
+    spike_stats: bool = False
     launcher: Literal["none", "pytorch"] = "none"
 
     def to_dict(self) -> dict[str, Any]:

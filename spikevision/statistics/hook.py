@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ __all__ = ["SAMPLES", "STATISTICS", "SpikeStatisticsHook"]
 
 STATISTICS = "statistics.json"
 SAMPLES = "spike_samples.json"
+SHOWN_WARNINGS = 3  # in the log; a network that does not fire yet has one for each layer
 
 
 @HOOKS.register_module()
@@ -84,6 +86,8 @@ class SpikeStatisticsHook(Hook):
         """Send the scalars of this iteration."""
         if self._recorder is not None:
             record = self._gather()
+            if runner.rank != 0:
+                return
             values = {f"train/{name}": value for name, value in scalars(record).items()}
             runner.visualizer.add_scalars(values, step=runner.iter + 1)
 
@@ -115,8 +119,8 @@ class SpikeStatisticsHook(Hook):
             return
         summary = summarise(record)
         runner.visualizer.add_scalars(scalars(record), step=runner.iter)
-        for warning in summary["warnings"]:
-            print_log(warning, logger="current", level=30)
+        if summary["warnings"]:
+            print_log(_in_short(summary["warnings"]), logger="current", level=logging.WARNING)
         plain = {
             name: value
             for name, value in (metrics or {}).items()
@@ -131,6 +135,13 @@ class SpikeStatisticsHook(Hook):
         _write(Path(runner.work_dir) / STATISTICS, values)
         if self._samples is not None:
             _write(Path(runner.work_dir) / SAMPLES, {"images": self._samples.images})
+
+
+def _in_short(warnings: list[str]) -> str:
+    """The first few warnings, and how many more there are."""
+    more = len(warnings) - SHOWN_WARNINGS
+    ending = [f"and {more} more, all in {STATISTICS}"] if more > 0 else []
+    return "spikes: " + "; ".join([*warnings[:SHOWN_WARNINGS], *ending])
 
 
 def _unwrapped(runner: Runner) -> nn.Module:

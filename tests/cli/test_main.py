@@ -87,7 +87,7 @@ def test_a_signal_ends_training_with_its_status_and_the_printed_command_goes_on(
     long_config, tmp_path, signum, status
 ):
     work_dir = tmp_path / "runs"
-    command = [*RUN, "train", str(long_config), "--work-dir", str(work_dir)]
+    command = [*RUN, "train", str(long_config), "--work-dir", str(work_dir), "--spike-stats"]
     process = subprocess.Popen(
         [*command, "--cfg-options", "train_dataloader.num_workers=2"],
         stdout=subprocess.PIPE,
@@ -105,6 +105,7 @@ def test_a_signal_ends_training_with_its_status_and_the_printed_command_goes_on(
     assert process.returncode == status, "".join(lines)[-3000:]
     told = re.search(r"stopped; go on with: spikevision train (.*)", "".join(lines)).group(1)
     assert list(work_dir.glob("*/interrupted.pth"))
+    assert "--spike-stats" in told
     again = [*RUN, "train", *told.split(), "train_cfg.max_epochs=1"]
     done = subprocess.run(again, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
@@ -116,8 +117,10 @@ def test_a_signal_ends_training_with_its_status_and_the_printed_command_goes_on(
 def test_test_and_infer_print_where_their_results_are(long_config, tmp_path, capsys):
     common = ["--work-dir", str(tmp_path / "runs")]
     small = ["--cfg-options", "train_cfg.max_epochs=1", "train_dataloader.num_batch_per_epoch=3"]
-    assert main(["train", str(long_config), *common, *small]) == 0
-    assert "accuracy/top1" in capsys.readouterr().out
+    assert main(["train", str(long_config), *common, "--spike-stats", *small]) == 0
+    shown = capsys.readouterr().out
+    assert "accuracy/top1" in shown
+    assert "spikevision report " in shown
     checkpoint = str(next((tmp_path / "runs").rglob("epoch_1.pth")))
     assert main(["test", str(long_config), checkpoint, *common]) == 0
     assert re.search(r"^accuracy/top1 +[\d.]+ %$", capsys.readouterr().out, re.M)

@@ -62,3 +62,22 @@ def test_a_foreign_pickle_is_refused_and_nothing_of_it_runs(spec, tmp_path):
         evaluate(spec(checkpoint=str(path)))
     assert not (tmp_path / "executed").exists()
     assert not Path(spec().work_dir).exists()
+
+
+@pytest.mark.parametrize("hooks", [[], [{"type": "spikevision.SpikeStatisticsHook", "samples": 0}]])
+def test_spikes_are_counted_on_request_and_once(spiking_spec, spiking_checkpoint, hooks):
+    """A hook of the config keeps its settings: this one keeps no sample images."""
+    options = {"custom_hooks": hooks}
+    spec = spiking_spec(checkpoint=spiking_checkpoint, cfg_options=options, spike_stats=True)
+    result = evaluate(spec)
+    run_dir = result.run_dir
+    values = json.loads((run_dir / "statistics.json").read_text())
+    assert values["images"] == {"32x32": 8}
+    assert values["metrics"] == result.metrics
+    assert (run_dir / "config.py").read_text().count("SpikeStatisticsHook") == 1
+    assert (run_dir / "spike_samples.json").exists() == (not hooks)
+
+
+def test_spikes_are_not_counted_unasked(spiking_spec, spiking_checkpoint):
+    run_dir = evaluate(spiking_spec(checkpoint=spiking_checkpoint)).run_dir
+    assert not (run_dir / "statistics.json").exists()
