@@ -4,7 +4,7 @@ import argparse
 
 HELP = "fetch a small real data set and lay it out in folders"
 # those of spikevision.datasets.preparers, which is not imported to show the help
-NAMES = ("composite-digits", "mnist-5k", "scratch-assay")
+NAMES = ("composite-digits", "fashion-mnist", "mnist-5k", "scratch-assay")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

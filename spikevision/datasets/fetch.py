@@ -29,13 +29,13 @@ def fetch(package: str, *, cache: str | Path, requirements: Path = REQUIREMENTS)
     """
     cache = Path(cache)
     line, digest = _pinned(package, requirements)
-    cached = _with_hash(cache, digest)
+    cached = with_hash(cache, digest)
     if cached is not None:
         return cached
     cache.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=cache) as folder:
         _download(line, Path(folder), cache)
-        found = _with_hash(Path(folder), digest)
+        found = with_hash(Path(folder), digest)
         if found is None:
             raise ValueError(
                 f"{package}: what was fetched does not have the pinned sha256 {digest}"
@@ -51,7 +51,8 @@ def _pinned(package: str, requirements: Path) -> tuple[str, str]:
     raise ValueError(f"{package!r} has no line in {requirements}")
 
 
-def _with_hash(folder: Path, digest: str) -> Path | None:
+def with_hash(folder: Path, digest: str) -> Path | None:
+    """The file in a folder that has this sha256, if there is one."""
     for path in sorted(folder.glob("*")) if folder.is_dir() else []:
         if path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == digest:
             return path

@@ -5,10 +5,12 @@ from pathlib import Path
 
 from spikevision.datasets.composite import prepare_composite
 from spikevision.datasets.digits import prepare_digits
+from spikevision.datasets.fashion_mnist import prepare_fashion_mnist
 from spikevision.datasets.microscopy import prepare_microscopy
 
 PREPARERS: dict[str, Callable[[str | Path], Path]] = {
     "composite-digits": prepare_composite,
+    "fashion-mnist": prepare_fashion_mnist,
     "mnist-5k": prepare_digits,
     "scratch-assay": prepare_microscopy,
 }

@@ -5,7 +5,8 @@ from spikevision.cli.main import main
 from spikevision.datasets.preparers import PREPARERS
 
 
-def test_help_lists_every_data_set_that_can_be_prepared(capsys):
+def test_help_lists_every_data_set_that_can_be_prepared(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")  # names are not broken at their hyphens
     assert set(prepare.NAMES) == set(PREPARERS)
     with pytest.raises(SystemExit):
         main(["prepare", "--help"])

@@ -38,7 +38,14 @@ PARAMETERS = {
     "spikformer-4-384_cifar100": 9_324_730 + 90 * 385,
     "spikformer-2-256_cifar10-dvs": 2_566_666,
 }
-CLASSES = {"in1k": 1000, "cifar10": 10, "cifar100": 100, "cifar10-dvs": 10, "mnist-5k": 10}
+CLASSES = {
+    "in1k": 1000,
+    "cifar10": 10,
+    "cifar100": 100,
+    "cifar10-dvs": 10,
+    "fashion-mnist": 10,
+    "mnist-5k": 10,
+}
 
 # recipes of the papers: epochs -> rate at the start, its peak, epochs until then, its end, epochs until then
 RECIPES = {
