@@ -6,12 +6,15 @@ the package registers its loop and hooks; a job itself is imported from its modu
 """
 
 from spikevision.jobs.checkpointing import AtomicCheckpointHook
+from spikevision.jobs.finite_check import FiniteCheckHook, NonFiniteError
 from spikevision.jobs.hooks import RecordHook, ResumeStateHook, StopHook
 from spikevision.jobs.loops import ResumableEpochLoop
 from spikevision.jobs.spec import RunResult, RunSpec
 
 __all__ = [
     "AtomicCheckpointHook",
+    "FiniteCheckHook",
+    "NonFiniteError",
     "RecordHook",
     "ResumableEpochLoop",
     "ResumeStateHook",

@@ -18,6 +18,7 @@ from spikevision.jobs.stop import StopRequest, TrainingStopped
 from spikevision.jobs.weights import check_resumable, read_checkpoint
 
 STOCK_LOOPS = ("EpochBasedTrainLoop", "mmengine.EpochBasedTrainLoop")
+OUR_HOOKS = [{"type": f"spikevision.{name}"} for name in ("ResumeStateHook", "FiniteCheckHook")]
 STOCK_CHECKPOINTS = ("CheckpointHook", "mmengine.CheckpointHook")
 
 
@@ -90,10 +91,9 @@ def _make_resumable(config: Config) -> None:
     }:
         hooks["checkpoint"] = {**saver, "type": "spikevision.AtomicCheckpointHook"}
     config.default_hooks = hooks
-    ours = {"type": "spikevision.ResumeStateHook"}
-    config.custom_hooks = [hook for hook in config.get("custom_hooks") or [] if hook != ours] + [
-        ours
-    ]
+    config.custom_hooks = [
+        hook for hook in config.get("custom_hooks") or [] if hook not in OUR_HOOKS
+    ] + OUR_HOOKS
 
 
 def _check_start(config: Config, point: ResumePoint | None) -> None:

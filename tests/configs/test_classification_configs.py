@@ -19,6 +19,7 @@ ROOT = Path(__file__).parents[2]
 FOLDERS = [ROOT / "configs" / "classification", ROOT / "configs" / "quick"]
 CONFIGS = sorted(path for folder in FOLDERS for path in folder.glob("*.py"))
 PUBLISHED = sorted(FOLDERS[0].glob("*.py"))
+QUICK = sorted(FOLDERS[1].glob("*.py"))
 
 # published sizes, to the unit; a classifier of 100 classes has 90 x (D + 1) more than one of 10
 PARAMETERS = {
@@ -221,8 +222,8 @@ def half_cosine(peak: float, last: float, warm: int, cold: int) -> float:
 
 
 @pytest.mark.filterwarnings("ignore:Detected call of")
-def test_the_quick_schedule_lasts_as_long_as_its_training():
-    (path,) = FOLDERS[1].glob("*.py")
+@pytest.mark.parametrize("path", QUICK, ids=named)
+def test_a_quick_schedule_lasts_as_long_as_its_training(path):
     config = load(path)
     assert config.param_scheduler[-1].end == config.train_cfg.max_epochs
     rates = learning_rates(config)

@@ -4,12 +4,12 @@ data_preprocessor = dict(num_classes=10, mean=[72.9], std=[90.0], to_rgb=False)
 
 train_pipeline = [
     dict(type='RandomFlip', prob=0.5, direction='horizontal'),
-    dict(type='Pad', size=(36, 36), pad_val=0),
-    dict(type='RandomCrop', crop_size=32),  # shifts of up to 2 pixels
+    dict(type='Pad', size=(34, 34), pad_val=0),
+    dict(type='RandomCrop', crop_size=32),  # shifts of up to 1 pixel
     dict(type='PackInputs'),
 ]
 test_pipeline = [
-    dict(type='Pad', size=(36, 36), pad_val=0),
+    dict(type='Pad', size=(34, 34), pad_val=0),
     dict(type='CenterCrop', crop_size=32),
     dict(type='PackInputs'),
 ]
