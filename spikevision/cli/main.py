@@ -16,6 +16,7 @@ VERBS = {
     "import": "spikevision.cli.import_",
     "doctor": "spikevision.cli.doctor",
     "audit": "spikevision.cli.audit",
+    "profile": "spikevision.cli.profile",
     "report": "spikevision.cli.report",
 }
 INPUT_ERRORS = (ValueError, TypeError, KeyError, OSError, ImportError, NotImplementedError)

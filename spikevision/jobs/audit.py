@@ -1,25 +1,13 @@
 """The audit job: is the network of a config driven by spikes?"""
 
-from collections.abc import Callable, Iterator
-from itertools import islice
-from typing import Any
-
-import torch
-from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.registry import MODELS, init_default_scope
-from mmengine.runner import Runner
-from torch import nn
 
-from spikevision.jobs.config import check_data, load_config, task_of
+from spikevision.jobs.config import load_config, task_of
+from spikevision.jobs.sample_batches import normalise_to, sample_batches
 from spikevision.jobs.spec import RunSpec
 from spikevision.jobs.weights import load_weights
 from spikevision.statistics import Finding, audit_calls
-
-BATCHES = 2
-NOISE_IMAGES = 2
-DEFAULT_SIZE = 224
-SIZE_FIELDS = ("crop_size", "scale", "size")
 
 
 def audit_config(spec: RunSpec, *, fused: bool = False) -> list[Finding]:
@@ -39,7 +27,7 @@ def audit_config(spec: RunSpec, *, fused: bool = False) -> list[Finding]:
     task = task_of(config)
     init_default_scope(task.scope)
     model = MODELS.build(config.model).to(get_device()).eval()
-    batches = list(_batches(config, task.name))
+    batches = list(sample_batches(config, task.name))
 
     def run() -> None:
         for batch in batches:
@@ -48,84 +36,5 @@ def audit_config(spec: RunSpec, *, fused: bool = False) -> list[Finding]:
     if spec.checkpoint:
         load_weights(model, spec.checkpoint)
     else:
-        _normalise_to(model, run)
+        normalise_to(model, run)
     return audit_calls(model, run, fused=fused)
-
-
-def _normalise_to(model: nn.Module, run: Callable[[], None]) -> None:
-    """Set running statistics to those of the calls that ``run`` makes."""
-    norms = [
-        module for module in model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)
-    ]
-    momenta = [norm.momentum for norm in norms]
-    for norm in norms:
-        norm.momentum = None
-        norm.train()
-    with torch.no_grad():
-        run()
-    for norm, momentum in zip(norms, momenta, strict=True):
-        norm.momentum = momentum
-        norm.eval()
-
-
-def _batches(config: Config, task: str) -> Iterator[dict[str, Any]]:
-    """Batches as a test data loader gives them."""
-    try:
-        if config.get("test_dataloader") is None:
-            raise FileNotFoundError
-        check_data(config, loaders=("test_dataloader",))
-    except FileNotFoundError:
-        yield _noise(config, task)
-        return
-    loader = {**config.test_dataloader, "num_workers": 0, "persistent_workers": False}
-    yield from islice(Runner.build_dataloader(loader, seed=0), BATCHES)
-
-
-def _noise(config: Config, task: str) -> dict[str, Any]:
-    """Images of noise, for a model of colour images.
-
-    Raises:
-        ValueError: The model takes something else.
-    """
-    channels = config.model.get("backbone", {}).get("in_channels", 3)
-    if channels != 3:
-        raise ValueError(
-            f"the test data of the config is missing, and a model of {channels} channels cannot be audited on noise"
-        )
-    side = _side(config)
-    generator = torch.Generator().manual_seed(0)
-    images = [
-        torch.randint(0, 256, (3, side, side), generator=generator, dtype=torch.uint8)
-        for _ in range(NOISE_IMAGES)
-    ]
-    return {"inputs": images, "data_samples": [_sample(task, side) for _ in images]}
-
-
-def _side(config: Config) -> int:
-    """Side of the images that the config tests on, as far as its transforms tell."""
-    dataset = (config.get("test_dataloader") or {}).get("dataset", {})
-    found = [
-        step[field]
-        for step in dataset.get("pipeline", [])
-        for field in SIZE_FIELDS
-        if field in step
-    ]
-    sides = [min(size) if isinstance(size, (tuple, list)) else size for size in found]
-    return min(sides, default=DEFAULT_SIZE)
-
-
-def _sample(task: str, side: int) -> Any:
-    """What a data loader says of an image."""
-    shape = (side, side)
-    facts = {"img_shape": shape, "ori_shape": shape, "pad_shape": shape, "scale_factor": (1.0, 1.0)}
-    if task == "detection":
-        from mmdet.structures import DetDataSample
-
-        return DetDataSample(metainfo=facts)
-    if task == "segmentation":
-        from mmseg.structures import SegDataSample
-
-        return SegDataSample(metainfo={**facts, "padding_size": [0, 0, 0, 0]})
-    from mmpretrain.structures import DataSample
-
-    return DataSample(metainfo=facts)

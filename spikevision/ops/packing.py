@@ -17,7 +17,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["mark_spikes", "pack_bits", "spikes_saved_as_bits", "takes_spikes", "unpack_bits"]
+__all__ = [
+    "mark_spikes",
+    "pack",
+    "pack_bits",
+    "spikes_saved_as_bits",
+    "takes_spikes",
+    "unpack",
+    "unpack_bits",
+]
 
 Forward = TypeVar("Forward", bound=Callable[..., Any])
 
@@ -61,7 +69,7 @@ def spikes_saved_as_bits() -> AbstractContextManager[Any]:
     """Within it autograd saves marked spikes as bits; gradients stay equal to the bit."""
     if not torch.is_grad_enabled() or torch.compiler.is_compiling() or torch.jit.is_tracing():
         return nullcontext()
-    return torch.autograd.graph.saved_tensors_hooks(_pack, _unpack)
+    return torch.autograd.graph.saved_tensors_hooks(pack, unpack)
 
 
 def takes_spikes(forward: Forward) -> Forward:
@@ -105,7 +113,8 @@ def _weights(device: torch.device) -> Tensor:
     return torch.tensor([128, 64, 32, 16, 8, 4, 2, 1], dtype=torch.uint8, device=device)
 
 
-def _pack(tensor: Tensor) -> Tensor | _Packed:
+def pack(tensor: Tensor) -> Tensor | _Packed:
+    """What autograd keeps in place of a tensor: marked spikes as bits, all else as it is."""
     storage = tensor.untyped_storage()
     mark = _marks.get(storage)
     if mark is None or mark.version != tensor._version:
@@ -123,7 +132,8 @@ def _pack(tensor: Tensor) -> Tensor | _Packed:
     )
 
 
-def _unpack(saved: Tensor | _Packed) -> Tensor:
+def unpack(saved: Tensor | _Packed) -> Tensor:
+    """Inverse of :func:`pack`."""
     if isinstance(saved, Tensor):
         return saved
     flat = unpack_bits(saved.bits, saved.elements, saved.dtype)

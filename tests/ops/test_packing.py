@@ -16,12 +16,12 @@ def saved_bytes(function):
 
     def pack(tensor):
         nonlocal total
-        kept = packing._pack(tensor)
+        kept = packing.pack(tensor)
         kept_tensor = kept if isinstance(kept, torch.Tensor) else kept.bits
         total += kept_tensor.numel() * kept_tensor.itemsize
         return kept
 
-    with torch.autograd.graph.saved_tensors_hooks(pack, packing._unpack):
+    with torch.autograd.graph.saved_tensors_hooks(pack, packing.unpack):
         function()
     return total
 
