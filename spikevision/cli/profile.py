@@ -22,7 +22,6 @@ def run(args: argparse.Namespace) -> int:
     """Profile and print a table."""
     from spikevision.jobs.profile import profile_config
     from spikevision.jobs.spec import RunSpec
-    from spikevision.statistics import advice
 
     if args.top < 1:
         raise ValueError(f"--top must be at least 1, got {args.top}")
@@ -41,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
             f"{cost.forward_ms:7.1f}  {cost.backward_ms:8.1f}  {100 * cost.total_ms / whole_ms:6.1f}"
             f"  {cost.saved_mib:7.2f}  {rate:>6}  {cost.name} ({cost.type})"
         )
-        say(f"{'':41}-> {hint}" if (hint := advice(cost)) else "")
+        say(f"{'':41}-> {cost.advice}" if cost.advice else "")
     saved_mib = sum(cost.saved_mib for cost in costs)
     say(
         f"all {len(costs)} layers: {whole_ms:.0f} ms, {saved_mib:.1f} MiB kept for the backward pass"

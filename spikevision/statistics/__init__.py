@@ -17,7 +17,7 @@ from spikevision.statistics.energy import (
 from spikevision.statistics.firing_rate import FiringRate, firing_rates, rate_warnings
 from spikevision.statistics.hook import SAMPLES, STATISTICS, SpikeStatisticsHook
 from spikevision.statistics.macs import count_macs
-from spikevision.statistics.profile import LayerCost, advice, profile_calls
+from spikevision.statistics.profile import LayerCost, profile_calls
 from spikevision.statistics.published import PUBLISHED_SPIKFORMER, PublishedEnergy
 from spikevision.statistics.record import Record, merge_records, read_record
 from spikevision.statistics.recorder import SpikeRecorder
@@ -43,7 +43,6 @@ __all__ = [
     "RunStatistics",
     "SpikeRecorder",
     "SpikeStatisticsHook",
-    "advice",
     "audit",
     "audit_calls",
     "breaks_rule",

@@ -4,7 +4,7 @@ from torch import nn
 
 from spikevision.layers import ConvBN, SpikingSelfAttention
 from spikevision.neurons import LIF
-from spikevision.statistics import LayerCost, advice, profile_calls
+from spikevision.statistics import LayerCost, profile_calls
 
 
 class Tiny(nn.Module):
@@ -73,7 +73,7 @@ def test_profiling_leaves_the_model_as_it_was(tiny):
 
 
 def test_advice_names_silence_and_slow_depthwise_gradients():
-    assert "silent" in advice(LayerCost("a", "Conv2d 3x3", rate=0.0))
+    assert "silent" in LayerCost("a", "Conv2d 3x3", rate=0.0).advice
     slow = LayerCost("a", "depthwise Conv2d 7x7", forward_ms=1.0, backward_ms=20.0, rate=0.2)
-    assert "weight gradient" in advice(slow)
-    assert advice(LayerCost("a", "Conv2d 3x3", forward_ms=1, backward_ms=2, rate=0.2)) == ""
+    assert "weight gradient" in slow.advice
+    assert LayerCost("a", "Conv2d 3x3", forward_ms=1, backward_ms=2, rate=0.2).advice == ""
