@@ -1,9 +1,10 @@
 """The audit job: is the network of a config driven by spikes?"""
 
 from mmengine.device import get_device
-from mmengine.registry import MODELS, init_default_scope
+from mmengine.registry import init_default_scope
 
 from spikevision.jobs.config import load_config, task_of
+from spikevision.jobs.runtime import build_model
 from spikevision.jobs.sample_batches import normalise_to, sample_batches
 from spikevision.jobs.spec import RunSpec
 from spikevision.jobs.weights import load_weights
@@ -26,7 +27,7 @@ def audit_config(spec: RunSpec, *, fused: bool = False) -> list[Finding]:
     config = load_config(spec.config, options=spec.cfg_options)
     task = task_of(config)
     init_default_scope(task.scope)
-    model = MODELS.build(config.model).to(get_device()).eval()
+    model = build_model(config).to(get_device()).eval()
     batches = list(sample_batches(config, task.name))
 
     def run() -> None:

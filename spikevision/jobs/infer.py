@@ -1,141 +1,180 @@
-"""The infer job: annotated pictures and ``predictions.json`` for an image or a folder of images."""
+"""The infer job: predictions as JSON, and annotated pictures, for an image, a video or a folder of them."""
 
-from collections.abc import Callable
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
-from mmengine.config import Config
-from mmengine.dataset import Compose, pseudo_collate
+from mmengine.dataset import pseudo_collate
 from mmengine.device import get_device
-from mmengine.registry import MODELS
+from rich.console import Console
+from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
-from spikevision.jobs import infer_classification
-from spikevision.jobs.config import dataset_class
+from spikevision.jobs.classes import classes_of
 from spikevision.jobs.files import write_json
-from spikevision.jobs.runtime import Job, prepare, recorded
+from spikevision.jobs.infer_reader import Reader
+from spikevision.jobs.infer_task import Predictions, Setting
+from spikevision.jobs.media import Medium, count_shots, find_media, picture_writer, shots_of
+from spikevision.jobs.record import RunRecord
+from spikevision.jobs.run_dir import RECORD
+from spikevision.jobs.runtime import build_model, prepare, recorded
 from spikevision.jobs.spec import RunResult, RunSpec, Status
+from spikevision.jobs.stop import StopRequest
 from spikevision.jobs.weights import load_weights
 
-IMAGES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
 PREDICTIONS = "predictions.json"
+PICTURES = "pictures"
 
-# task -> (picture, result of the model, class names, where to save the picture) -> the prediction as plain values
-PREDICTORS: dict[str, Callable[[Path, Any, tuple[str, ...], Path], dict[str, Any]]] = {
-    "classification": infer_classification.describe,
+# task -> (module, class of its predictions); a module brings its mm library along, so only one is imported
+TASKS = {
+    "classification": ("spikevision.jobs.infer_classification", "Labels"),
+    "detection": ("spikevision.jobs.infer_detection", "Detections"),
+    "segmentation": ("spikevision.jobs.infer_segmentation", "ClassMaps"),
 }
 
 
 def infer(spec: RunSpec) -> RunResult:
-    """Predict on images; writes ``predictions.json`` and annotated pictures to the run folder.
+    """Predict on images and videos.
 
-    An image that cannot be read is reported and left out, and the result's status is ``incomplete`` then.
+    Pictures (and class maps) are written one by one, ``predictions.json`` and the task's other JSON files at the end,
+    also when the job is stopped or fails. What cannot be read is reported and left out; the result's status is
+    ``incomplete`` then.
 
     Args:
-        spec: ``config``, ``checkpoint`` and ``inputs`` (an image or a folder), and if wanted ``work_dir`` and
-            ``cfg_options``.
+        spec: ``config``, ``checkpoint`` and ``inputs`` (image, video or folder), and if wanted ``output``,
+            ``score_threshold``, ``work_dir`` and ``cfg_options``.
 
     Raises:
         FileNotFoundError: Config, checkpoint or input is missing.
-        ValueError: The config's task cannot be inferred yet, the folder holds no image, none could be read, or the checkpoint is of another model.
+        ValueError: The folder holds no image, none could be read, the checkpoint is of another model, or ``output``
+            is the folder of another job.
     """
     if spec.checkpoint is None or spec.inputs is None:
-        raise ValueError("infer needs a checkpoint and an image or a folder of images")
-    images, root = find_images(Path(spec.inputs))
-    job = prepare(spec)
-    if job.task.name not in PREDICTORS:
-        raise ValueError(
-            f"infer does not take {job.task.name} yet, only {', '.join(PREDICTORS)}; "
-            "mmdet's DetInferencer and mmseg's MMSegInferencer build on the same config"
-        )
-    model = MODELS.build(job.config.model)
-    classes = _class_names(load_weights(model, spec.checkpoint), job.config)
-    model.to(get_device()).eval()
-    with recorded(job, spec, name="infer") as record:
-        run_dir = record.path.parent
-        found, failures = _predict_all(job, model, images, root, classes, run_dir)
-        write_json(run_dir / PREDICTIONS, {"predictions": found, "failures": failures})
-        if not found:
-            first = next(iter(failures.values()))
-            raise ValueError(
-                f"none of the {len(images)} images of {spec.inputs!r} could be read: {first}"
+        raise ValueError("infer needs a checkpoint and an image, a video or a folder of them")
+    media = find_media(Path(spec.inputs))
+    output = _checked_output(spec.output)
+    with StopRequest() as request:
+        job = prepare(spec)
+        task = _task_class(job.task.name)
+        model = build_model(job.config)
+        checkpoint = load_weights(model, spec.checkpoint)
+        classes = classes_of(checkpoint, job.config, count=task.count_classes(model))
+        model.to(get_device()).eval()
+        reader = Reader(job.config)
+        with recorded(job, spec, name="infer", run_dir=output) as record:
+            setting = Setting(
+                config=job.config,
+                classes=classes,
+                folder=record.path.parent,
+                score_threshold=spec.score_threshold,
             )
-        status: Status = "incomplete" if failures else "finished"
-        record.update(status=status, images=len(found), failures=failures)
-        return RunResult(
-            run_dir=run_dir, status=status, checkpoint=Path(spec.checkpoint), failures=failures
-        )
+            predictions = task(setting)
+            work = Work(setting, model, reader, predictions)
+            try:
+                work.run(media, request)
+            finally:
+                work.save()
+            return _result(spec, work, record, media, signum=request.signum)
 
 
-def find_images(inputs: Path) -> tuple[list[Path], Path]:
-    """The images of an input and the folder that their names are relative to.
-
-    Raises:
-        FileNotFoundError: No such file or folder.
-        ValueError: The folder holds no image.
-    """
-    if inputs.is_file():
-        return [inputs], inputs.parent
-    if not inputs.is_dir():
-        raise FileNotFoundError(f"image or folder {str(inputs)!r} does not exist")
-    images = sorted(path for path in inputs.rglob("*") if path.suffix.lower() in IMAGES)
-    if not images:
-        raise ValueError(f"the folder {str(inputs)!r} holds no image ({', '.join(IMAGES)})")
-    return images, inputs
+def _task_class(name: str) -> type[Predictions]:
+    module, predictions = TASKS[name]
+    return cast(type[Predictions], getattr(import_module(module), predictions))
 
 
-@torch.no_grad()
-def _predict_all(
-    job: Job,
-    model: Any,
-    images: list[Path],
-    root: Path,
-    classes: tuple[str, ...],
-    run_dir: Path,
-) -> tuple[list[dict[str, Any]], dict[str, str]]:
-    """Predictions of the readable images, and the reason for each one that is not."""
-    pipeline = Compose(test_pipeline(job.config))
-    describe = PREDICTORS[job.task.name]
-    found: list[dict[str, Any]] = []
-    failures: dict[str, str] = {}
-    for image in images:
-        try:
-            sample = pipeline({"img_path": str(image)})
-        except Exception as error:  # decoders raise whatever they like
-            failures[str(image)] = " ".join(str(error).split()) or type(error).__name__
-            continue
-        if sample is None:  # a loading transform with on_error='skip'
-            failures[str(image)] = "cannot be read"
-            continue
-        result = model.test_step(pseudo_collate([sample]))[0]
-        name = str(image.relative_to(root)).removesuffix(".png")  # a.jpg stays apart from a.png
-        picture = run_dir / "pictures" / f"{name}.png"
-        found.append({"image": str(image), **describe(image, result, classes, picture)})
-        found[-1]["picture"] = str(picture.relative_to(run_dir))
-    return found, failures
+def _checked_output(output: str | None) -> Path | None:
+    """The folder for the results; refused where it is the run folder of another job, whose record would be lost."""
+    if output is None:
+        return None
+    record = Path(output) / RECORD
+    job = json.loads(record.read_text()).get("job") if record.is_file() else "infer"
+    if job != "infer":
+        raise ValueError(f"output {output!r} is the folder of a {job} run: give another folder")
+    return Path(output)
 
 
-def test_pipeline(config: Config) -> list[dict[str, Any]]:
-    """The transforms of the config's test data.
-
-    Raises:
-        ValueError: The config has no test data.
-    """
-    dataset = (config.get("test_dataloader") or {}).get("dataset")
-    if not dataset or "pipeline" not in dataset:
+def _result(
+    spec: RunSpec, work: "Work", record: RunRecord, media: list[Medium], *, signum: int | None
+) -> RunResult:
+    if not work.found and work.failures:
+        reason = next(iter(work.failures.values()))
         raise ValueError(
-            "the config has no test_dataloader.dataset.pipeline to prepare images with"
+            f"none of the {len(media)} inputs of {spec.inputs!r} could be predicted on: {reason}"
         )
-    return list(dataset["pipeline"])
+    status: Status = "interrupted" if signum else "incomplete" if work.failures else "finished"
+    record.update(status=status, pictures=len(work.found), failures=work.failures)
+    return RunResult(
+        run_dir=record.path.parent,
+        status=status,
+        checkpoint=Path(str(spec.checkpoint)),
+        failures=work.failures,
+        signal=signum,
+    )
 
 
-def _class_names(checkpoint: dict[str, Any], config: Config) -> tuple[str, ...]:
-    """Class names as the checkpoint, the config or the dataset class gives them; empty when none does."""
-    known = (checkpoint.get("meta") or {}).get("dataset_meta") or {}
-    dataset = config.test_dataloader.dataset
-    kind = dataset_class(dataset.get("type"), scope=config.get("default_scope"))
-    built_in = getattr(kind, "METAINFO", {})
-    for source in (known, dataset.get("metainfo") or {}, built_in):
-        if source.get("classes"):
-            return tuple(source["classes"])
-    return ()
+@dataclass
+class Work:
+    """The loop over all pictures, and what has come of it so far.
+
+    Args:
+        setting: Config, classes and folder.
+        model: The model on its device, in evaluation mode.
+        reader: Prepares pictures for it.
+        predictions: The task's side.
+    """
+
+    setting: Setting
+    model: Any
+    reader: Reader
+    predictions: Predictions
+    found: list[dict[str, Any]] = field(default_factory=list)
+    failures: dict[str, str] = field(default_factory=dict)
+
+    def run(self, media: list[Medium], request: StopRequest) -> None:
+        """Predict on all media, until asked to stop."""
+        with _progress() as bar:
+            line = bar.add_task("predicting", total=count_shots(media))
+            for medium in media:
+                try:
+                    for _ in self._predict(medium):
+                        bar.advance(line)
+                        if request.signum:
+                            return
+                except ValueError as error:
+                    self.failures[str(medium.path)] = " ".join(str(error).split())
+
+    def save(self) -> None:
+        """Write the JSON files."""
+        folder = self.setting.folder
+        for name, content in self.predictions.files().items():
+            write_json(folder / name, content)
+        content = {
+            "classes": self.setting.classes.names,
+            "predictions": self.found,
+            "failures": self.failures,
+        }
+        write_json(folder / PREDICTIONS, content)
+
+    @torch.no_grad()
+    def _predict(self, medium: Medium) -> Iterator[None]:
+        """Predict on the pictures of one medium, one per step."""
+        with picture_writer(medium, self.setting.folder / PICTURES) as write:
+            for shot in shots_of(medium):
+                rgb, sample = self.reader.read(shot)
+                result = self.model.test_step(pseudo_collate([sample]))[0]
+                entry, drawn = self.predictions.add(shot, rgb, result)
+                write(drawn)
+                frame = {} if shot.frame is None else {"frame": shot.frame}
+                picture = {"picture": f"{PICTURES}/{medium.picture}"}
+                self.found.append({"image": str(medium.path), **frame, **entry, **picture})
+                yield
+
+
+def _progress() -> Progress:
+    """A bar on the error output; none where that is no terminal."""
+    console = Console(stderr=True)
+    columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)

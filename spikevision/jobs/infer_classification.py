@@ -1,40 +1,43 @@
 """A classifier's answer as plain values and as a picture."""
 
-from pathlib import Path
 from typing import Any
 
-import mmcv
+import numpy as np
 from mmpretrain.structures import DataSample
 from mmpretrain.visualization import UniversalVisualizer
+from torch import nn
+
+from spikevision.jobs.infer_task import Setting
+from spikevision.jobs.media import Shot
 
 SHORT_EDGE_PX = 224
 
 
-def describe(
-    image: Path, result: DataSample, classes: tuple[str, ...], picture: Path
-) -> dict[str, Any]:
-    """Save an annotated picture and give the prediction.
+class Labels:
+    """Per picture ``label`` (index), ``class`` (name), ``score`` (probability), ``scores`` (of all classes)."""
 
-    Args:
-        image: The image that was classified.
-        result: The model's answer for it.
-        classes: Class names; may be empty.
-        picture: Where to save the annotated picture.
+    def __init__(self, setting: Setting) -> None:
+        self._names = setting.classes.names
+        self._visualizer = UniversalVisualizer()
 
-    Returns:
-        ``label`` (index), ``class`` (name, or the index as text), ``score`` (probability), ``scores`` (of all classes).
-    """
-    scores = [float(score) for score in result.pred_score]
-    label = int(result.pred_label)
-    picture.parent.mkdir(parents=True, exist_ok=True)
-    visualizer = UniversalVisualizer()
-    visualizer.visualize_cls(
-        mmcv.imread(image, channel_order="rgb"),
-        result,
-        classes=classes or [str(index) for index in range(len(scores))],
-        draw_gt=False,
-        resize=SHORT_EDGE_PX,
-        out_file=str(picture),
-    )
-    name = classes[label] if classes else str(label)
-    return {"label": label, "class": name, "score": scores[label], "scores": scores}
+    @staticmethod
+    def count_classes(model: Any) -> int:
+        """Number of classes of a classifier: the outputs of its last linear layer."""
+        linear = [module for module in model.head.modules() if isinstance(module, nn.Linear)]
+        return int(linear[-1].out_features)
+
+    def add(
+        self, shot: Shot, rgb: np.ndarray, result: DataSample
+    ) -> tuple[dict[str, Any], np.ndarray]:
+        """The prediction of a picture as plain values, and the picture with label and score on it."""
+        scores = [float(score) for score in result.pred_score]
+        label = int(result.pred_label)
+        drawn = self._visualizer.visualize_cls(
+            rgb, result, classes=self._names, draw_gt=False, resize=SHORT_EDGE_PX
+        )
+        entry = {"label": label, "class": self._names[label], "score": scores[label]}
+        return {**entry, "scores": scores}, drawn
+
+    def files(self) -> dict[str, Any]:
+        """No file besides the list of predictions."""
+        return {}

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from mmengine.config import Config
-from mmengine.registry import init_default_scope
+from mmengine.registry import MODELS, init_default_scope
 
 from spikevision.jobs.config import load_config, task_of
 from spikevision.jobs.distributed import from_main_process, is_main_process, start_processes
@@ -52,6 +53,14 @@ def _count_spikes(config: Config) -> None:
         name in str(hook["type"] if isinstance(hook, dict) else type(hook)) for hook in hooks
     ):
         config.custom_hooks = [*hooks, {"type": f"spikevision.{name}"}]
+
+
+def build_model(config: Config) -> Any:
+    """The model of a config, with the data preprocessor that mmengine's Runner would give it."""
+    model = dict(config.model)
+    if config.get("data_preprocessor"):
+        model.setdefault("data_preprocessor", config.data_preprocessor)
+    return MODELS.build(model)
 
 
 @contextmanager

@@ -17,7 +17,9 @@ class RunSpec:
         work_dir: Folder in which the run gets its own folder, named by the time of its start. None takes the
             config's ``work_dir`` and, where it has none, ``work_dirs/<config stem>``.
         checkpoint: Weights to evaluate or to infer with.
-        inputs: Image, or folder of images, to infer on.
+        inputs: Image, video, or folder of them, to infer on.
+        output: Folder for what infer writes; None takes a new run folder.
+        score_threshold: Least score of a detection that infer draws; the JSON holds all.
         resume: True goes on with the latest run of this config, a path with that run folder or checkpoint.
         cfg_options: Config fields to override, by dotted name, e.g. ``{"train_cfg.max_epochs": 3}``.
         spike_stats: Whether to count spikes, operations and energy, as if the config had a ``SpikeStatisticsHook``.
@@ -28,6 +30,8 @@ class RunSpec:
     work_dir: str | None = None
     checkpoint: str | None = None
     inputs: str | None = None
+    output: str | None = None
+    score_threshold: float = 0.3
     resume: bool | str = False
     cfg_options: Mapping[str, Any] = field(default_factory=dict)
     spike_stats: bool = False

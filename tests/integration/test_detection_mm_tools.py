@@ -1,9 +1,5 @@
 """mm tools on shrunk detectors: Runner with EMA and accumulation, test-time augmentation, DDP."""
 
-import json
-
-import cv2
-import numpy as np
 import pytest
 import torch
 from mmengine.runner import Runner
@@ -12,82 +8,17 @@ import spikevision  # noqa: F401  (answers mmcv's operators)
 
 pytest.importorskip("mmdet.models", reason="mmdet is not installed")
 from tiny_detectors import (
-    CLASSES,
     SIDE,
     batch,
     build,
     losses_of,
+    runner_config,
     shrunk,
     total,
     train_on_one_rank,
 )
 
 pytestmark = pytest.mark.slow
-NAMES = [f"class{index}" for index in range(CLASSES)]
-
-
-def write_coco(root, images=4):
-    """Bright boxes on noise as a COCO folder with one annotation file for training and validation."""
-    generator = np.random.default_rng(0)
-    (root / "images").mkdir(parents=True)
-    entries, annotations = [], []
-    for index in range(images):
-        image = generator.integers(0, 100, (SIDE, SIDE, 3), dtype=np.uint8)
-        left, top, width, height = 8 + 4 * index, 12, 30, 36
-        image[top : top + height, left : left + width] += 120
-        cv2.imwrite(str(root / "images" / f"{index}.png"), image)
-        entries.append(dict(id=index, file_name=f"{index}.png", width=SIDE, height=SIDE))
-        right, bottom = left + width, top + height
-        annotations.append(
-            dict(
-                id=index + 1,
-                image_id=index,
-                category_id=index % CLASSES + 1,
-                bbox=[left, top, width, height],
-                area=width * height,
-                iscrowd=0,
-                segmentation=[[left, top, right, top, right, bottom, left, bottom]],
-            )
-        )
-    categories = [dict(id=index + 1, name=name) for index, name in enumerate(NAMES)]
-    content = dict(images=entries, annotations=annotations, categories=categories)
-    (root / "coco.json").write_text(json.dumps(content))
-
-
-def runner_config(tmp_path, name="mask-rcnn"):
-    """The shipped config on the tiny folder; only paths, sizes and lengths are changed."""
-    write_coco(tmp_path / "data")
-    config = shrunk(name)
-    dataset = dict(
-        data_root=str(tmp_path / "data"),
-        ann_file="coco.json",
-        data_prefix=dict(img="images/"),
-        metainfo=dict(classes=NAMES),
-        filter_cfg=None,
-    )
-    for loader in (config.train_dataloader, config.val_dataloader, config.test_dataloader):
-        loader.dataset.update(dataset)
-        loader.update(num_workers=0, persistent_workers=False)
-    for step in (
-        *config.train_dataloader.dataset.pipeline,
-        *config.val_dataloader.dataset.pipeline,
-    ):
-        if step.type == "RandomChoiceResize":
-            step.scales = [(SIDE, SIDE), (2 * SIDE, SIDE)]
-        elif step.type == "Resize":
-            step.scale = (SIDE, SIDE)
-    config.test_dataloader.dataset.pipeline = config.val_dataloader.dataset.pipeline
-    for evaluator in (config.val_evaluator, config.test_evaluator):
-        evaluator.ann_file = str(tmp_path / "data" / "coco.json")
-    config.train_cfg.max_epochs = 2
-    config.optim_wrapper = dict(
-        type="OptimWrapper", optimizer=config.optim_wrapper.optimizer, accumulative_counts=2
-    )
-    config.custom_hooks = [dict(type="EMAHook")]
-    config.work_dir = str(tmp_path / "work")
-    config.log_level = "ERROR"
-    config.experiment_name = tmp_path.name
-    return config
 
 
 def test_stock_runner_trains_with_ema_and_accumulation_and_evaluates(tmp_path):

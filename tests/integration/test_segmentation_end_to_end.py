@@ -3,119 +3,29 @@
 import numpy as np
 import pytest
 import torch
-from mmengine.config import Config, ConfigDict
-from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
-from PIL import Image
 from torch import nn
 
 import spikevision  # noqa: F401  (answers mmcv's operators)
 
 pytest.importorskip("mmseg.models", reason="mmsegmentation is not installed")
-import mmseg.datasets
-import mmseg.engine
-import mmseg.evaluation  # noqa: F401  (the two register what a Runner needs)
-from mmengine.structures import PixelData
-from mmseg.registry import MODELS
-from mmseg.structures import SegDataSample
-
-CLASSES = 5
-BACKBONE = dict(
-    type="spikevision.MetaSpikeFormer",
-    arch=dict(embed_dims=(8, 16, 32, 40), num_heads=8),
-    time_steps=2,
+from tiny_segmentors import (
+    CLASSES,
+    PREPROCESSOR,
+    SEGMENTORS,
+    SEMANTIC_FPN,
+    batch,
+    build,
+    enliven,
+    losses_of,
+    predict,
+    runner_config,
+    write_ade_folder,
 )
-PREPROCESSOR = dict(
-    type="SegDataPreProcessor",
-    mean=[120.0] * 3,
-    std=[60.0] * 3,
-    size=(64, 64),
-    test_cfg=dict(size_divisor=16),
-)
-SEMANTIC_FPN = dict(
-    type="EncoderDecoder",
-    data_preprocessor=PREPROCESSOR,
-    backbone=dict(**BACKBONE, out_indices=(0, 1, 2, 4)),
-    neck=dict(
-        type="spikevision.SpikingFPN",
-        in_channels=[4, 8, 16, 40],
-        out_channels=12,
-        num_outs=4,
-        norm_cfg=dict(type="BN"),
-    ),
-    decode_head=dict(
-        type="spikevision.SpikingFPNHead",
-        in_channels=[12] * 4,
-        in_index=[0, 1, 2, 3],
-        channels=10,
-        num_classes=CLASSES,
-    ),
-    test_cfg=dict(mode="whole"),
-)
-UPERNET = dict(
-    type="EncoderDecoder",
-    data_preprocessor=PREPROCESSOR,
-    backbone=dict(**BACKBONE, out_indices=(1, 2, 3, 4)),
-    decode_head=dict(
-        type="spikevision.SpikingUPerHead",
-        in_channels=[8, 16, 32, 40],
-        in_index=[0, 1, 2, 3],
-        channels=10,
-        num_classes=CLASSES,
-    ),
-    auxiliary_head=dict(
-        type="spikevision.SpikingFCNHead",
-        in_channels=32,
-        in_index=2,
-        channels=10,
-        num_convs=1,
-        num_classes=CLASSES,
-        loss_decode=dict(type="CrossEntropyLoss", loss_weight=0.4),
-    ),
-    test_cfg=dict(mode="whole"),
-)
-SEGMENTORS = {"semantic_fpn": SEMANTIC_FPN, "upernet": UPERNET}
 
 
-def build(cfg, **changes):
-    torch.manual_seed(0)
-    with DefaultScope.overwrite_default_scope("mmseg"):
-        model = MODELS.build(ConfigDict({**cfg, **changes}))
-        model.init_weights()
-    return model
-
-
-def enliven(model):
-    """Let all neurons of a random network fire: a weight behind a silent neuron has no gradient to receive."""
-    for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            nn.init.constant_(module.weight, 3)
-            nn.init.constant_(module.bias, 1)
-    return model
-
-
-def batch(height=64, width=64, *, n=2):
-    generator = torch.Generator().manual_seed(0)
-    images = [
-        torch.randint(0, 255, (3, height, width), generator=generator, dtype=torch.uint8)
-        for _ in range(n)
-    ]
-    samples = []
-    for _ in range(n):
-        labels = torch.randint(0, CLASSES, (1, height, width), generator=generator)
-        size = dict(ori_shape=(height, width), img_shape=(height, width), pad_shape=(height, width))
-        samples.append(SegDataSample(gt_sem_seg=PixelData(data=labels), metainfo=size))
-    return dict(inputs=images, data_samples=samples)
-
-
-def predict(model, data):
-    with torch.no_grad():
-        return model.eval().test_step(data)
-
-
-def losses_of(model, data):
-    prepared = model.data_preprocessor(data, training=True)
-    return model.parse_losses(model(**prepared, mode="loss"))
+def runner(root, work_dir):
+    return Runner.from_cfg(runner_config(root, work_dir))
 
 
 @pytest.mark.parametrize("name", SEGMENTORS)
@@ -237,55 +147,6 @@ def test_binary_segmentation_with_one_logit_trains_and_predicts():
 
 
 # a stock Runner on a folder of ADE20K's form
-
-
-def write_ade_folder(root, *, labels=None, seed=0):
-    generator = np.random.default_rng(seed)
-    for part in ("training", "validation"):
-        for kind in ("images", "annotations"):
-            (root / kind / part).mkdir(parents=True)
-        for index in range(2):
-            # in the files 0 is ignored and 1 is the first class
-            label = generator.integers(0, CLASSES + 1, (64, 64), dtype=np.uint8)
-            image = generator.integers(0, 255, (64, 64, 3), dtype=np.uint8)
-            Image.fromarray(image).save(root / "images" / part / f"{index}.png")
-            Image.fromarray(label).save(root / "annotations" / part / f"{index}.png")
-    for path, label in (labels or {}).items():
-        Image.fromarray(label).save(root / "annotations" / path)
-
-
-def runner(root, work_dir):
-    load = [dict(type="LoadImageFromFile")]
-    annotations = [dict(type="LoadAnnotations", reduce_zero_label=True), dict(type="PackSegInputs")]
-
-    def loader(part, **kwargs):
-        dataset = dict(
-            type="BaseSegDataset",
-            data_root=str(root),
-            img_suffix=".png",
-            reduce_zero_label=True,
-            metainfo=dict(classes=tuple("abcde"), palette=[[i, i, i] for i in range(CLASSES)]),
-            data_prefix=dict(img_path=f"images/{part}", seg_map_path=f"annotations/{part}"),
-            pipeline=load + annotations,
-        )
-        return dict(batch_size=2, num_workers=0, dataset=dataset, **kwargs)
-
-    return Runner.from_cfg(
-        Config(dict(
-            work_dir=str(work_dir),
-            default_scope="mmseg",
-            experiment_name=work_dir.name,
-            model=SEMANTIC_FPN,
-            train_dataloader=loader("training", sampler=dict(type="InfiniteSampler", shuffle=False)),
-            val_dataloader={**loader("validation", sampler=dict(type="DefaultSampler", shuffle=False)), "batch_size": 1},
-            val_evaluator=dict(type="IoUMetric", iou_metrics=["mIoU"]),
-            train_cfg=dict(type="IterBasedTrainLoop", max_iters=2, val_interval=2),
-            val_cfg=dict(type="ValLoop"),
-            optim_wrapper=dict(type="OptimWrapper", optimizer=dict(type="AdamW", lr=1e-3)),
-            custom_hooks=[dict(type="spikevision.SegmentationLabelHook")],
-            log_level="WARNING",
-        ))
-    )  # fmt: skip
 
 
 def test_stock_runner_trains_and_validates(tmp_path):
