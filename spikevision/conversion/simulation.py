@@ -1,0 +1,355 @@
+"""One run of a model on streams: the current step, the state of every operator, and who is computing.
+
+All state lives here and ends with the run, so a converted model needs no reset, may be called from several threads,
+and takes images of another size at the next call.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import count
+from threading import get_ident
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from spikevision.conversion.affine import (
+    FRESH,
+    QUESTIONS,
+    affine_current,
+    function_name,
+    is_affine,
+)
+from spikevision.conversion.calibration import Histogram, Statistics
+from spikevision.conversion.handlers import Handler, function_handler_of, module_handler_of
+from spikevision.conversion.rules import Rules
+from spikevision.conversion.stream import Current, Stream, map_tensors, plain, streams_in
+
+__all__ = ["Events", "Phase", "Simulation", "Site", "by_channel"]
+
+
+class Phase(StrEnum):
+    """What the operators compute."""
+
+    CALIBRATE = "calibrate"  # the ANN's own functions, while taps count values
+    ANALOG = "analog"  # the fitted operators without spikes: one step
+    SPIKES = "spikes"
+
+
+class Simulation:
+    """Runs a prepared model step by step.
+
+    Args:
+        model: The model; nothing is left in it.
+        rules: Config by module.
+        phase: What the operators compute.
+        statistics: Where taps count, in calibration.
+        count_events: Whether populations count their events into ``events``.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        rules: Rules,
+        phase: Phase,
+        *,
+        statistics: Statistics | None = None,
+        count_events: bool = False,
+    ) -> None:
+        self.model = model
+        self.rules = rules
+        self.phase = phase
+        self.statistics = statistics
+        self.events: dict[str, Any] | None = {} if count_events else None
+        self.t = 0
+        self.observers: list[Callable[[str, Any], None]] = []
+        self._names = {id(module): name for name, module in model.named_modules()}
+        self._states: dict[tuple[str, int], dict[str, Any]] = {}
+        self._calls: Counter[str] = Counter()
+        self._frames: list[tuple[str, nn.Module, Counter[str]]] = []
+        self._stand_in: _StandIn | None = None
+        self._thread = get_ident()
+
+    def step(self, args: tuple, kwargs: dict[str, Any]) -> Any:
+        """Run the model once on direct currents; tensors of the result are streams."""
+        self.t += 1
+        self._calls.clear()
+        self._frames = [("", self.model, Counter())]
+        args, kwargs = map_tensors(self._direct, (args, kwargs))
+        return self.model(*args, **kwargs)
+
+    @contextmanager
+    def attached(self) -> Iterator[None]:
+        """Follow which module is computing, through forward hooks that end with the block."""
+        with ExitStack() as stack:
+            for module in self.model.modules():
+                enter = module.register_forward_pre_hook(self._enter, with_kwargs=True)
+                leave = module.register_forward_hook(
+                    self._leave, with_kwargs=True, always_call=True
+                )
+                stack.callback(enter.remove)
+                stack.callback(leave.remove)
+            with torch.no_grad():
+                yield
+
+    def call(self, func: Callable, args: tuple, kwargs: dict, streams: list[Stream]) -> Any:
+        """Decide on one function call that has streams among its arguments."""
+        name = function_name(func)
+        if name in QUESTIONS or name in FRESH:
+            return func(*plain(args), **plain(kwargs))
+        if name == "get":  # an attribute such as x.shape or x.mT
+            value = func(*plain(args), **plain(kwargs))
+            return self._like(value, "transpose", streams) if isinstance(value, Tensor) else value
+        owner, module, ordinals = self._frames[-1]
+        config = self.rules.config_of(owner)
+        handler = function_handler_of(config, name)
+        if handler is not None:
+            local = f"{name}_{ordinals[name]}" if ordinals[name] else name
+            ordinals[name] += 1
+            return handler(self._site(owner, module, local, config), *args, **kwargs)
+        if is_affine(name, args, kwargs, streams):
+            value = func(*plain(args), **plain(kwargs))
+            return self._like(value, name, streams)
+        if all(stream.current is Current.DIRECT for stream in streams):
+            value = func(*plain(args), **plain(kwargs))
+            return map_tensors(self._direct, value)
+        if config.unsupported == "exact":
+            local = f"{name}_{ordinals[name]}" if ordinals[name] else name
+            ordinals[name] += 1
+            return self._site(owner, module, local, config).on_mean(func, args, kwargs)
+        raise ValueError(_no_handler(name, owner, module, config))
+
+    # --- helpers
+
+    def _direct(self, x: Tensor) -> Tensor:
+        return Stream.wrap(x, self, Current.DIRECT) if x.is_floating_point() else x
+
+    def _like(self, value: Any, name: str, streams: list[Stream]) -> Any:
+        current, axis = affine_current(name, streams)
+        return map_tensors(lambda x: Stream.wrap(x, self, current, axis), value)
+
+    def _site(self, owner: str, module: nn.Module, local: str, config: Any) -> Site:
+        name = f"{owner}.spiking_{local}" if owner else f"spiking_{local}"
+        call = self._calls[name]
+        self._calls[name] += 1
+        state = self._states.setdefault((name, call), {})
+        return Site(self, module, name, local, config, state)
+
+    def _enter(self, module: nn.Module, args: tuple, kwargs: dict) -> Any:
+        if self._thread != get_ident() or self._stand_in is not None:
+            return None
+        name = self._names[id(module)]
+        self._frames.append((name, module, Counter()))
+        config = self.rules.config_of(name)
+        handler = _float_module if config is None else module_handler_of(config, module)
+        if handler is None or next(streams_in((args, kwargs)), None) is None:
+            return None
+        site = self._site(name, module, "module", config)
+        self._stand_in = _StandIn(module, site, handler, args, kwargs)
+        return site.means(args, kwargs)
+
+    def _leave(self, module: nn.Module, args: tuple, kwargs: dict, output: Any) -> Any:
+        if self._thread != get_ident():
+            return None
+        stand_in = self._stand_in
+        if stand_in is not None:
+            if module is not stand_in.module:
+                return None
+            self._stand_in = None
+            if stand_in.handler is _float_module:
+                output = stand_in.site.streams(output)
+            else:
+                output = stand_in.handler(stand_in.site, module, *stand_in.args, **stand_in.kwargs)
+        self._frames.pop()
+        return output
+
+
+@dataclass
+class Events:
+    """What one population sent in a run.
+
+    Attributes:
+        units: Quanta sent or taken back.
+        spikes: Outputs that were not zero.
+        neurons: Neurons times steps.
+    """
+
+    units: int = 0
+    spikes: int = 0
+    neurons: int = 0
+
+    def add(self, sent: Tensor) -> None:
+        """Count one step, in quanta."""
+        self.units += int(sent.abs().sum(dtype=torch.float64))
+        self.spikes += int(sent.count_nonzero())
+        self.neurons += sent.numel()
+
+
+class _StandIn(NamedTuple):
+    """A module that runs on plain means, and what will answer in its place."""
+
+    module: nn.Module
+    site: Site
+    handler: Handler
+    args: tuple
+    kwargs: dict[str, Any]
+
+
+def _float_module(site: Site, *args: Any, **kwargs: Any) -> None:
+    """Mark of a module that is not converted: what it computes on the means is the answer."""
+    raise AssertionError("never called")
+
+
+class Site:
+    """One function call of one module: what a handler works with.
+
+    Attributes:
+        simulation: The run.
+        module: The module that makes the call.
+        name: Dotted name, ``<module>.spiking_<function>``.
+        config: The config object that rules give the module.
+        state: What this call keeps from step to step of this run.
+    """
+
+    def __init__(
+        self,
+        simulation: Simulation,
+        module: nn.Module,
+        name: str,
+        local: str,
+        config: Any,
+        state: dict[str, Any],
+    ) -> None:
+        self.simulation = simulation
+        self.module = module
+        self.name = name
+        self.local = local
+        self.config = config
+        self.state = state
+
+    @property
+    def t(self) -> int:
+        """The current step, from 1."""
+        return self.simulation.t
+
+    @property
+    def phase(self) -> Phase:
+        """What operators compute."""
+        return self.simulation.phase
+
+    def total(self, x: Tensor, key: str = "x") -> Tensor:
+        """Sum of the stream up to this step; of a constant, t times it. Not to be changed in place."""
+        if not isinstance(x, Stream):
+            return x * self.t
+        value = x.as_subclass(Tensor)
+        if self.phase is not Phase.SPIKES:
+            return value
+        known = self.state.get(key)
+        self.state[key] = value.clone() if known is None else known.add_(value)
+        return self.state[key]
+
+    def mean(self, x: Tensor, key: str = "x") -> Tensor:
+        """Running mean of the stream."""
+        return self.total(x, key) / self.t
+
+    def stream(
+        self,
+        total: Tensor,
+        current: Current = Current.ANALOG,
+        channel_axis: int | None = None,
+        *,
+        key: str = "out",
+    ) -> Stream:
+        """The step of a stream whose sum up to now is ``total``."""
+        before = self.state.get(key)
+        if self.phase is Phase.SPIKES:
+            # a copy where the caller may change what it gets in place
+            self.state[key] = total
+            total = total.clone() if before is None else total - before
+        return Stream.wrap(total, self.simulation, current, channel_axis)
+
+    def on_mean(self, function: Callable, args: tuple, kwargs: dict[str, Any]) -> Any:
+        """Any function, exactly: ``y_t = t f(mean_t) - (t - 1) f(mean_{t-1})``; its mean is ``f`` of the mean."""
+        args, kwargs = self.means(args, kwargs)
+        return self.streams(function(*args, **kwargs))
+
+    def means(self, args: tuple, kwargs: dict[str, Any]) -> tuple[tuple, dict[str, Any]]:
+        """Running means in place of the streams among the arguments."""
+        number = count()
+
+        def mean(x: Tensor) -> Tensor:
+            return self.mean(x, f"x{next(number)}") if isinstance(x, Stream) else x
+
+        return map_tensors(mean, (args, kwargs))
+
+    def streams(self, means: Any) -> Any:
+        """Streams with these running means in place of tensors of real numbers."""
+        number = count()
+
+        def stream(x: Tensor) -> Tensor:
+            if not x.is_floating_point():
+                return x
+            return self.stream(x * self.t, key=f"out{next(number)}")
+
+        return map_tensors(stream, means)
+
+    def memory(self, tap: str) -> dict[str, Any]:
+        """What the population of a tap remembers in this run."""
+        memory = self.state.setdefault(f"memory of {tap}", {})
+        events = self.simulation.events
+        if events is not None:
+            memory["events"] = events.setdefault(f"{self.name}_{tap}", Events())
+        return memory
+
+    def population(self, tap: str) -> nn.Module:
+        """The fitted population of a tap.
+
+        Raises:
+            ValueError: If calibration never came here.
+        """
+        found = self.module._modules.get(f"spiking_{self.local}_{tap}")
+        if found is None:
+            raise ValueError(
+                f"calibration never saw {self.name}: calibrate with inputs that take the same path through the model"
+            )
+        return found
+
+    def observe(self, tap: str, x: Tensor, channel_axis: int | None, about: dict[str, Any]) -> None:
+        """Count values in calibration, by channel where the axis is known.
+
+        Raises:
+            ValueError: If a value is not finite.
+        """
+        statistics = self.simulation.statistics
+        assert statistics is not None
+        name = f"{self.name}_{tap}"
+        rows = by_channel(x, channel_axis)
+        known = statistics.taps.get(name)
+        if known is None:
+            known = Histogram.empty(rows.shape[1], {**about, "channel_axis": channel_axis})
+            statistics.taps[name] = known
+        known.add(rows, name=name)
+
+
+def by_channel(x: Tensor, channel_axis: int | None) -> Tensor:
+    """View ``[A, C, B]`` with the channels in the middle; C is 1 where the axis is None."""
+    if channel_axis is None:
+        return x.reshape(x.shape[0] if x.dim() else 1, 1, -1)
+    axis = channel_axis % x.dim()
+    return x.reshape(x.shape[:axis].numel(), x.shape[axis], x.shape[axis + 1 :].numel())
+
+
+def _no_handler(name: str, owner: str, module: nn.Module, config: Any) -> str:
+    where = f"module {owner!r} ({type(module).__name__})" if owner else type(module).__name__
+    method = type(config).__name__
+    return (
+        f"{where} computes {name!r}, which is not affine and for which {method} has no handler. Ways out: "
+        f"{method}(unsupported='exact') computes such functions exactly on running means; "
+        f"rules={{{owner!r}: None}} keeps the whole module in floating point; "
+        f"handles({method}, {name!r}) registers a handler."
+    )
