@@ -29,7 +29,10 @@ setup(
     license="Apache-2.0",
     license_files=["LICENSE"],
     packages=find_packages(include=["spikevision", "spikevision.*"]),
-    package_data={"spikevision.datasets": ["data-requirements.txt"]},
+    package_data={
+        "spikevision.datasets": ["data-requirements.txt"],
+        "spikevision.ops": ["depthwise.c"],
+    },
     cmdclass={"build_py": BuildWithConfigs},
     python_requires=">=3.11,<3.13",
     install_requires=[

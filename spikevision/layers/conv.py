@@ -7,10 +7,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from spikevision.ops.depthwise import depthwise_conv2d
 from spikevision.ops.packing import takes_spikes
 from spikevision.ops.time_axis import fold_time, unfold_time
 
-__all__ = ["ConvBN", "DepthwiseSeparableBN", "RepConvBN", "TimeFolded"]
+__all__ = ["ConvBN", "DepthwiseConv2d", "DepthwiseSeparableBN", "RepConvBN", "TimeFolded"]
 
 
 class TimeFolded(nn.Sequential):
@@ -53,6 +54,25 @@ class ConvBN(TimeFolded):
         return TimeFolded(fuse_conv_bn_eval(self.conv, self.bn))
 
 
+class DepthwiseConv2d(nn.Conv2d):
+    """Depthwise convolution without bias that keeps the size, ``[N, C, H, W]`` in and out.
+
+    Args:
+        channels: Number of channels C.
+        kernel_size: Side of the square kernel, odd.
+    """
+
+    def __init__(self, channels: int, kernel_size: int) -> None:
+        padding = kernel_size // 2
+        super().__init__(
+            channels, channels, kernel_size, padding=padding, groups=channels, bias=False
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Convolve each channel, see :func:`spikevision.ops.depthwise.depthwise_conv2d`."""
+        return depthwise_conv2d(x, self.weight)
+
+
 class DepthwiseSeparableBN(TimeFolded):
     """Depthwise convolution, pointwise convolution and normalisation, with nothing between the two convolutions.
 
@@ -62,14 +82,7 @@ class DepthwiseSeparableBN(TimeFolded):
     def __init__(self, in_channels: int, out_channels: int, kernel_size: int) -> None:
         super().__init__()
         self.kernel_size = kernel_size
-        self.depthwise = nn.Conv2d(
-            in_channels,
-            in_channels,
-            kernel_size,
-            padding=kernel_size // 2,
-            groups=in_channels,
-            bias=False,
-        )
+        self.depthwise = DepthwiseConv2d(in_channels, kernel_size)
         self.pointwise = nn.Conv2d(in_channels, out_channels, 1, bias=False)
         self.bn = nn.BatchNorm2d(out_channels)
 
@@ -102,7 +115,7 @@ class RepConvBN(nn.Module):
         super().__init__()
         self.pointwise1 = nn.Conv2d(channels, channels, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(channels)
-        self.depthwise = nn.Conv2d(channels, channels, 3, padding=1, groups=channels, bias=False)
+        self.depthwise = DepthwiseConv2d(channels, 3)
         self.pointwise2 = nn.Conv2d(channels, channels, 1, bias=False)
         self.bn2 = nn.BatchNorm2d(channels)
         self.bn3 = nn.BatchNorm2d(channels)

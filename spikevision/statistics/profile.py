@@ -62,7 +62,7 @@ class LayerCost:
             return "silent: nothing but zeros; lower v_threshold in front of it or raise its input"
         slow_gradient = self.backward_ms > SLOW_BACKWARD * self.forward_ms
         if self.type.startswith("depthwise") and slow_gradient:
-            return "its weight gradient is slow on CPUs; a smaller kernel or batch helps"
+            return "its weight gradient is PyTorch's slow one: `spikevision doctor` looks for a compiler"
         if self.type in ("LIF", "IF", "ParametricLIF"):
             return self._neuron_advice()
         if "Conv" in self.type and self.rate is not None and self.rate < SPARSE_RATE:
