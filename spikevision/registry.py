@@ -12,7 +12,15 @@ from mmengine.registry import Registry
 
 from spikevision.compat import allow_mmengine_checkpoints
 
-__all__ = ["DATASETS", "HOOKS", "LOOPS", "METRICS", "MODELS", "TRANSFORMS"]
+__all__ = [
+    "DATASETS",
+    "HOOKS",
+    "LOOPS",
+    "METRICS",
+    "MODELS",
+    "OPTIM_WRAPPER_CONSTRUCTORS",
+    "TRANSFORMS",
+]
 
 SCOPE = "spikevision"
 
@@ -48,13 +56,16 @@ MODELS = LibraryAwareRegistry(
         "spikevision.heads.classification": "mmpretrain",
         "spikevision.heads.detection": "mmdet",
         "spikevision.heads.segmentation": "mmseg",
+        "spikevision.distillation": None,
     },
 )
 DATASETS = LibraryAwareRegistry(
     "dataset", parent=roots.DATASETS, modules={"spikevision.datasets": "mmpretrain"}
 )
 TRANSFORMS = LibraryAwareRegistry(
-    "transform", parent=roots.TRANSFORMS, modules={"spikevision.datasets": "mmpretrain"}
+    "transform",
+    parent=roots.TRANSFORMS,
+    modules={"spikevision.datasets": "mmpretrain", "spikevision.distillation": None},
 )
 HOOKS = LibraryAwareRegistry(
     "hook",
@@ -66,6 +77,11 @@ HOOKS = LibraryAwareRegistry(
     },
 )
 LOOPS = LibraryAwareRegistry("loop", parent=roots.LOOPS, modules={"spikevision.jobs": None})
+OPTIM_WRAPPER_CONSTRUCTORS = LibraryAwareRegistry(
+    "optim wrapper constructor",
+    parent=roots.OPTIM_WRAPPER_CONSTRUCTORS,
+    modules={"spikevision.jobs": None},
+)
 METRICS = LibraryAwareRegistry("metric", parent=roots.METRICS, modules={})
 
 allow_mmengine_checkpoints()

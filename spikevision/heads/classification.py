@@ -24,11 +24,14 @@ class SpikingClsHead(ClsHead):
         spiking: Whether a neuron stands before the classifier, so that spikes drive it (Meta-SpikeFormer), or the
             classifier sees the real-valued mean (Spikformer).
         neuron: Config of that neuron; None is the published LIF.
-        distillation_head: Whether a second classifier learns from a teacher; forward answers with the mean of both.
+        distillation_head: Whether a second classifier learns from a teacher (``spikevision.Distiller``); forward answers
+            with the mean of both. Without a teacher, this mean learns from the labels.
         **kwargs: Of mmpretrain's ``ClsHead``: ``loss``, ``topk``, ``cal_acc``, ``init_cfg``.
 
     Source: Zhou et al., arXiv:2209.15425; Yao et al., arXiv:2404.03663 (distillation head as in DeiT, arXiv:2012.12877).
     """
+
+    taught = False  # whether a teacher trains the second classifier: then labels train the first one alone
 
     def __init__(
         self,
@@ -63,6 +66,12 @@ class SpikingClsHead(ClsHead):
         """Logits ``[N, classes]``."""
         logits = self.forward_heads(feats)
         return sum(logits) / len(logits)
+
+    def loss(self, feats: tuple[Tensor, ...], data_samples: list, **kwargs) -> dict:
+        """Loss of mmpretrain, of the first classifier alone where a teacher trains the second one."""
+        if not self.taught:
+            return super().loss(feats, data_samples, **kwargs)
+        return self._get_loss(self.forward_heads(feats)[0], data_samples, **kwargs)
 
 
 def build_classifier(

@@ -15,10 +15,12 @@ from spikevision.jobs.random_state import capture_random_state
 from spikevision.jobs.record import RunRecord
 from spikevision.jobs.run_dir import LAST
 from spikevision.jobs.stop import StopRequest, TrainingStopped
+from spikevision.jobs.weights import unwrapped
 from spikevision.registry import HOOKS
 from spikevision.tasks import TaskSpec
 
 STATE = "resume_state"
+MODEL_STATE = "training_state"
 INTERRUPTED = "interrupted.pth"
 SYNC_INTERVAL = 10
 
@@ -45,15 +47,21 @@ class ResumeStateHook(Hook):
         self._before_val = None
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
-        """Add random state and length of the epoch."""
+        """Add random state, length of the epoch, and what the model learns but leaves out of its state dict."""
         state = self._before_val or capture_random_state()
         length = len(runner.train_loop.dataloader)
         checkpoint[STATE] = {**state, "batches_per_epoch": length}
+        model: Any = unwrapped(runner.model)
+        if hasattr(model, "training_state"):
+            checkpoint[MODEL_STATE] = model.training_state()
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
-        """Hand the state to the loop when the run resumes."""
+        """Hand the state to the loop, and to a model that has one, when the run resumes."""
         if runner._resume and isinstance(runner.train_loop, ResumableEpochLoop):
             runner.train_loop.resume_state = checkpoint.get(STATE)
+        if runner._resume and MODEL_STATE in checkpoint:
+            model: Any = unwrapped(runner.model)
+            model.load_training_state(checkpoint[MODEL_STATE])
 
 
 class StopHook(Hook):

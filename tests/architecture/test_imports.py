@@ -28,6 +28,7 @@ ALLOWED = {
     "necks": MODEL_PARTS,
     "heads": MODEL_PARTS,
     "datasets": {"ops", "registry"},
+    "distillation": {"jobs", "registry", "tasks"},
     "tasks": set(),
     "conversion": set(),
     "statistics": MODEL_PARTS | {"version"},
@@ -51,6 +52,7 @@ LIBRARIES = {
     "conversion": {"torch", "safetensors"},
     "statistics": {"torch", "mmengine"},
     "checkpoints": {"torch"},
+    "distillation": {"torch", "mmengine", "numpy", "safetensors"},
     "cli": {"torch", "mmengine"},
 }
 TASK_LIBRARIES = {"mmdet", "mmpretrain", "mmseg"}
