@@ -9,6 +9,9 @@ from setuptools.command.build_py import build_py
 ROOT = Path(__file__).parent
 VERSION = (ROOT / "spikevision" / "version.py").read_text().split('"')[-2]
 
+# one minor version: the shape of a saved run and the wire between nodes may change with it
+RAY = ["ray[default,train,tune,data]==2.60.*", "psutil"]
+
 
 class BuildWithConfigs(build_py):
     """Puts configs/ into a wheel as spikevision/.mim/configs, where the mm libraries keep theirs."""
@@ -54,8 +57,13 @@ setup(
     ],
     extras_require={
         "report": ["plotly>=7,<8"],
+        "ray": RAY,
         "dev": [
+            *RAY,
+            "flask",
+            "flask-cors",
             "hypothesis",
+            "moto[s3]>=5.2,<6",
             "mypy",
             "playwright>=1.50,<2",
             "plotly>=7,<8",

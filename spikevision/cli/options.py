@@ -4,7 +4,10 @@ import argparse
 import os
 import shlex
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from spikevision.cluster.spec import ClusterSpec
 
 
 def add_config_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,6 +49,61 @@ def statistics_hint(run_dir: Path) -> str:
     if not (run_dir / "statistics.json").is_file():
         return ""
     return f"spike statistics are in it; a page of them: {shlex.join(['spikevision', 'report', str(run_dir)])}"
+
+
+def add_cluster_arguments(parser: argparse.ArgumentParser, *, training: bool) -> None:
+    """Add the flags that take a job to Ray: to more processes here, or to a cluster."""
+    group = parser.add_argument_group(
+        "cluster", "any of these runs the job on Ray (pip install 'spikevision[ray]')"
+    )
+    group.add_argument(
+        "--address",
+        metavar="WHERE",
+        help="local: a Ray of its own on this machine (default); auto: the one running here; HOST:PORT: one elsewhere",
+    )
+    group.add_argument(
+        "--workers",
+        metavar="N|MIN:MAX",
+        help="processes; MIN:MAX goes on with fewer when machines are lost, and grows again",
+    )
+    group.add_argument(
+        "--gpus-per-worker", type=float, metavar="G", help="default: 1 where the cluster has GPUs"
+    )
+    if training:
+        group.add_argument(
+            "--storage",
+            metavar="URI",
+            help="where runs and checkpoints go: a folder that all machines share, or s3://bucket/path "
+            "(default: the work dir)",
+        )
+        group.add_argument(
+            "--name", help="name of the run; the same command with the same name goes on with it"
+        )
+        group.add_argument(
+            "--max-failures",
+            type=int,
+            metavar="N",
+            help="lost workers to survive (default 3; -1: any number; spot notices are not counted)",
+        )
+
+
+def cluster_spec(args: argparse.Namespace) -> "ClusterSpec | None":
+    """Size and place of a job on Ray; None when none of its flags was given.
+
+    Raises:
+        ValueError: A flag with a value that cannot be meant, or together with ``--launcher``.
+    """
+    names = ("address", "workers", "gpus_per_worker", "storage", "name", "max_failures")
+    given = {name: getattr(args, name) for name in names if getattr(args, name, None) is not None}
+    if not given:
+        return None
+    if args.launcher != "none":
+        raise ValueError(f"--launcher {args.launcher} is for torchrun; leave it out with --address")
+    from spikevision.cluster.spec import ClusterSpec, parse_workers
+
+    if "workers" in given:
+        given["workers"] = parse_workers(given["workers"])
+    return ClusterSpec(**given)
 
 
 def parse_options(pairs: list[str]) -> dict[str, Any]:

@@ -3,16 +3,23 @@
 import argparse
 import json
 import shlex
+from typing import TYPE_CHECKING
 
 from spikevision.cli.options import (
+    add_cluster_arguments,
     add_config_arguments,
     add_launcher,
     add_spike_stats,
+    cluster_spec,
     metric_table,
     parse_options,
     say,
     statistics_hint,
 )
+
+if TYPE_CHECKING:
+    from spikevision.cluster.spec import ClusterSpec
+    from spikevision.jobs.spec import RunSpec
 
 HELP = "train a model as its config says"
 
@@ -30,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_spike_stats(parser)
     add_launcher(parser)
+    add_cluster_arguments(parser, training=True)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -45,6 +53,9 @@ def run(args: argparse.Namespace) -> int:
         spike_stats=args.spike_stats,
         launcher=args.launcher,
     )
+    cluster = cluster_spec(args)
+    if cluster is not None:
+        return _run_on_cluster(spec, cluster)
     result = train(spec)
     if result.status == "interrupted":
         assert result.signal is not None
@@ -55,6 +66,16 @@ def run(args: argparse.Namespace) -> int:
     say(f"finished; run folder: {result.run_dir}")
     say(statistics_hint(result.run_dir))
     return 0
+
+
+def _run_on_cluster(spec: "RunSpec", cluster: "ClusterSpec") -> int:
+    from spikevision.cluster.launch import train
+
+    result = train(spec, cluster)
+    say(metric_table(dict(result.metrics)))
+    say(f"{result.status}; run folder: {result.location}")
+    say(f"last checkpoint: {result.checkpoint}")
+    return 0 if result.status == "finished" else 1
 
 
 def _resume_command(args: argparse.Namespace, run_dir: object) -> str:

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import torch
 from mmengine.config import Config
@@ -11,7 +12,8 @@ from mmengine.dist import broadcast_object_list, init_dist, is_distributed, is_m
 def start_processes(launcher: str, config: Config) -> None:
     """Join the process group of the launcher and prepare the config for it.
 
-    mmengine's own start needs CUDA; without it the processes talk through gloo.
+    mmengine's own start needs CUDA; without it the processes talk through gloo. A group that is there already (Ray
+    makes its own) is used as it is.
 
     Args:
         launcher: ``none`` or ``pytorch`` (torchrun).
@@ -32,13 +34,27 @@ def start_processes(launcher: str, config: Config) -> None:
             init_dist(launcher, **(config.get("env_cfg") or {}).get("dist_cfg", {}))
         else:
             torch.distributed.init_process_group("gloo")
-    if not torch.cuda.is_available():
-        wrapper = {"type": "MMDistributedDataParallel", "broadcast_buffers": False}
-        config.model_wrapper_cfg = {
-            **wrapper,
-            **config.get("model_wrapper_cfg", {}),
-            "device_ids": None,
-        }
+    config.model_wrapper_cfg = {
+        "type": "MMDistributedDataParallel",
+        "broadcast_buffers": False,
+        "find_unused_parameters": config.get("find_unused_parameters", False),
+        **(config.get("model_wrapper_cfg") or {}),
+        # mmengine takes LOCAL_RANK, which a CPU model refuses and which is wrong for a share of a GPU
+        "device_ids": [torch.cuda.current_device()] if torch.cuda.is_available() else None,
+    }
+    for name in ("val_evaluator", "test_evaluator"):
+        _gather_by_network(config.get(name))
+
+
+def _gather_by_network(evaluator: Any) -> None:
+    """Let the metrics of an evaluator gather their results by the process group, not by a shared folder."""
+    if isinstance(evaluator, (list, tuple)):
+        for each in evaluator:
+            _gather_by_network(each)
+    elif isinstance(evaluator, dict) and "metrics" in evaluator:
+        _gather_by_network(evaluator["metrics"])
+    elif isinstance(evaluator, dict):
+        evaluator["collect_device"] = "gpu"  # mmengine's word for the process group, also over gloo
 
 
 def from_main_process(path: Path | None) -> Path:

@@ -5,6 +5,7 @@ from typing import Any
 
 from mmengine.config import Config
 from mmengine.dist import is_main_process
+from mmengine.hooks import Hook
 from mmengine.registry import MODELS
 from mmengine.runner import Runner
 
@@ -22,13 +23,14 @@ OUR_HOOKS = [{"type": f"spikevision.{name}"} for name in ("ResumeStateHook", "Fi
 STOCK_CHECKPOINTS = ("CheckpointHook", "mmengine.CheckpointHook")
 
 
-def train(spec: RunSpec) -> RunResult:
+def train(spec: RunSpec, *, saver: Hook | None = None) -> RunResult:
     """Train a model as its config says.
 
     Ctrl-C and SIGTERM end the current iteration, write a checkpoint and give a result with status ``interrupted``.
 
     Args:
         spec: ``config``, and if wanted ``resume``, ``work_dir``, ``cfg_options``, ``launcher``.
+        saver: Hook that keeps the checkpoints in the place of the config's own; a cluster's go to its storage.
 
     Raises:
         FileNotFoundError: Config, data or checkpoint is missing.
@@ -43,11 +45,15 @@ def train(spec: RunSpec) -> RunResult:
         _check_start(job.config, point)
         run_dir = point.run_dir if point else None
         with recorded(job, spec, name="train", run_dir=run_dir) as record:
-            return _run(job, record, request)
+            return _run(job, record, request, saver)
 
 
-def _run(job: Job, record: RunRecord, request: StopRequest) -> RunResult:
+def _run(job: Job, record: RunRecord, request: StopRequest, saver: Hook | None) -> RunResult:
+    if saver is not None:
+        job.config.default_hooks = {**job.config.default_hooks, "checkpoint": None}
     runner = Runner.from_cfg(job.config)
+    if saver is not None:
+        runner.register_hook(saver)
     # mmengine logs a line for each parameter whose weight decay differs: hundreds before the first loss
     runner.logger.addFilter(lambda line: not line.getMessage().startswith("paramwise_options"))
     runner.register_hook(StopHook(request))

@@ -35,7 +35,8 @@ ALLOWED = {
     "checkpoints": {"backbones", "compat", "heads"},
     "testing": {"heads"},
     "jobs": {"compat", "datasets", "registry", "statistics", "tasks", "version"},
-    "cli": {"checkpoints", "compat", "datasets", "jobs", "version"},
+    "cluster": {"compat", "jobs", "tasks", "version"},
+    "cli": {"checkpoints", "cluster", "compat", "datasets", "jobs", "version"},
 }
 
 # Libraries that a part may import besides the standard library; None: no rule.

@@ -1,0 +1,143 @@
+"""The hook through which a training on Ray keeps its checkpoints and its history."""
+
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import ray.train
+import torch
+from mmengine.dist import get_rank, get_world_size
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+
+from spikevision.cluster.history import History
+from spikevision.cluster.storage import Storage
+from spikevision.compat.checkpoint import safe_load
+from spikevision.jobs.loops import ResumableEpochLoop
+from spikevision.jobs.random_state import capture_random_state
+
+CHECKPOINT = "checkpoint.pth"
+NOTICE_INTERVAL = (
+    20  # iterations between two looks for a spot notice; a look is a barrier of about 10 ms
+)
+
+
+class ReportHook(Hook):
+    """Report checkpoints to Ray Train, which puts them into the storage and gives them back after a failure.
+
+    Each process adds the state of its own random generators. A report is due after every ``interval`` epochs
+    (validation included) or iterations, at the end, and once when a machine is about to be taken away.
+
+    Args:
+        storage: Where the run is.
+        name: Name of the run.
+        interval: Epochs or iterations between two checkpoints.
+        by_epoch: What ``interval`` counts.
+        restored: Folder of the checkpoint that this attempt starts from.
+    """
+
+    priority = "LOWEST"
+
+    def __init__(
+        self, storage: Storage, *, name: str, interval: int, by_epoch: bool, restored: Path | None
+    ) -> None:
+        self._storage = storage
+        self._name = name
+        self._interval = interval
+        self._by_epoch = by_epoch
+        self._restored = restored
+        self._history = History(storage, f"{name}/metrics.jsonl")
+        self._metrics: dict[str, Any] = {}
+        self._closed_iter = self._reported_iter = 0
+        self._notice_heard = False
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
+        """Give this process its own random state; after a change of size all take that of the first."""
+        own = self._restored and self._restored / _state_file()
+        loop = runner.train_loop
+        if own and own.is_file() and isinstance(loop, ResumableEpochLoop) and loop.resume_state:
+            loop.resume_state = {**loop.resume_state, **safe_load(own)}
+
+    def before_train(self, runner: Runner) -> None:
+        """Note where this attempt starts, and make sure that the processes will agree.
+
+        Raises:
+            RuntimeError: The model of several processes is not wrapped: they would drift apart without any error.
+        """
+        if get_world_size() > 1 and not is_model_wrapper(runner.model):
+            raise RuntimeError("several processes, but the model is not wrapped for them")
+        self._closed_iter = self._reported_iter = runner.iter
+        if get_rank() == 0:
+            self._history.cut(runner.iter)
+
+    def after_val_epoch(self, runner: Runner, metrics: Mapping[str, float] | None = None) -> None:
+        """Keep the metrics for the row of this epoch."""
+        self._metrics = dict(metrics or {})
+
+    def before_train_epoch(self, runner: Runner) -> None:
+        """Close the epoch before, if one was trained."""
+        if runner.iter > self._closed_iter and self._at_epoch_start(runner):
+            self._close_epoch(runner)
+            done = runner.epoch if self._by_epoch else runner.iter
+            if done % self._interval == 0:
+                self._report(runner, iteration=runner.iter)
+
+    def after_train_iter(self, runner: Runner, batch_idx: int, **_: Any) -> None:
+        """Report within an epoch, but not within accumulated gradients, which no checkpoint holds."""
+        iteration = runner.iter + 1
+        stepped = getattr(runner.optim_wrapper, "should_update", lambda: True)()
+        last = batch_idx + 1 == len(runner.train_loop.dataloader)
+        due = not self._by_epoch and iteration % self._interval == 0 and not last
+        due = self._notice_came(iteration) or due
+        if due and stepped:
+            self._report(runner, iteration=iteration)
+
+    def after_train(self, runner: Runner) -> None:
+        """Report the end."""
+        if runner.iter > self._closed_iter:
+            self._close_epoch(runner)
+        if runner.iter > self._reported_iter:
+            self._report(runner, iteration=runner.iter)
+
+    def _at_epoch_start(self, runner: Runner) -> bool:
+        return bool(runner.iter == runner.epoch * len(runner.train_loop.dataloader))
+
+    def _close_epoch(self, runner: Runner) -> None:
+        """Add the row of an epoch to the history."""
+        row = {"epoch": runner.epoch, "iter": runner.iter, "time": time.time(), **self._metrics}
+        if "train/loss" in runner.message_hub.log_scalars:
+            row["loss"] = float(runner.message_hub.get_scalar("train/loss").current())
+        self._history.add(row)
+        self._metrics = {}
+        self._closed_iter = runner.iter
+
+    def _notice_came(self, iteration: int) -> bool:
+        """Whether Ray has just learned that a machine of ours is about to be taken away; the same in all processes."""
+        if self._notice_heard or iteration % NOTICE_INTERVAL:
+            return False
+        self._notice_heard = ray.train.get_preemption_info() is not None
+        return self._notice_heard
+
+    def _report(self, runner: Runner, *, iteration: int) -> None:
+        """Hand a checkpoint to Ray; all processes come here together."""
+        row = self._history.last() or {}
+        place = {"epoch": runner.epoch, "iter": iteration}
+        with tempfile.TemporaryDirectory(prefix="spikevision_") as folder:
+            torch.save(capture_random_state(), f"{folder}/{_state_file()}")
+            runner.save_checkpoint(folder, CHECKPOINT, meta=place)
+            if get_rank() == 0:
+                self._history.write()
+                self._storage.upload(Path(runner.work_dir), self._name)
+            ray.train.report(
+                {**row, **place},
+                checkpoint=ray.train.Checkpoint.from_directory(folder),
+                checkpoint_dir_name=f"epoch_{runner.epoch}_iter_{iteration}",
+            )
+        self._reported_iter = iteration
+
+
+def _state_file() -> str:
+    return f"random_state_{get_rank()}_of_{get_world_size()}.pt"

@@ -1,0 +1,68 @@
+"""What each process of a training on Ray does: the train job of this package, on what the driver sent."""
+
+import multiprocessing
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import ray.train
+from mmengine.dist import is_main_process
+
+from spikevision.cluster.hooks import CHECKPOINT, ReportHook
+from spikevision.cluster.spec import per_worker_batch
+from spikevision.cluster.storage import Storage
+from spikevision.jobs.run_dir import RECORD
+from spikevision.jobs.spec import RunSpec
+from spikevision.jobs.train import train
+
+
+def train_loop(shipped: dict[str, Any]) -> None:
+    """Train, from the newest checkpoint of the run where there is one.
+
+    Args:
+        shipped: What :func:`spikevision.cluster.launch.train` made: plain values only.
+    """
+    multiprocessing.set_forkserver_preload(["torch", "mmengine.runner", "spikevision.registry"])
+    if os.path.isdir(shipped["cwd"]):
+        os.chdir(shipped["cwd"])
+    storage, name = Storage(shipped["storage"]), shipped["name"]
+    with tempfile.TemporaryDirectory(prefix="spikevision_") as scratch:
+        folder = Path(scratch)
+        config = folder / shipped["config_name"]
+        config.write_text(shipped["config_text"])
+        restored = _restore(storage, name, folder / "run")
+        saver = ReportHook(storage, name=name, restored=restored, **shipped["checkpoints"])
+        spec = RunSpec(
+            config=str(config),
+            work_dir=str(folder / "runs"),
+            resume=str(restored / CHECKPOINT) if restored else False,
+            cfg_options=_options(shipped),
+            launcher="pytorch",
+        )
+        try:
+            train(spec, saver=saver)
+        finally:
+            if is_main_process():
+                for record in folder.glob(f"**/{RECORD}"):
+                    storage.upload(record.parent, name)
+
+
+def _restore(storage: Storage, name: str, run_dir: Path) -> Path | None:
+    """Fetch the checkpoint from which Ray wants this attempt to start, with the run's record beside it."""
+    checkpoint = ray.train.get_checkpoint()
+    if checkpoint is None:
+        return None
+    checkpoint.to_directory(str(run_dir))
+    (run_dir / RECORD).write_bytes(storage.read(f"{name}/{RECORD}") or b"{}")
+    return run_dir
+
+
+def _options(shipped: dict[str, Any]) -> dict[str, Any]:
+    """What depends on the number of processes."""
+    workers = tuple(shipped["workers"])
+    if workers[0] == workers[1]:
+        return {}
+    world_size = ray.train.get_context().get_world_size()
+    size = per_worker_batch(shipped["batch_size"], workers=workers, world_size=world_size)
+    return {"train_dataloader.batch_size": size}
