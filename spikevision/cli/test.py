@@ -4,9 +4,11 @@ import argparse
 import json
 
 from spikevision.cli.options import (
+    add_cluster_arguments,
     add_config_arguments,
     add_launcher,
     add_spike_stats,
+    cluster_spec,
     metric_table,
     parse_options,
     say,
@@ -22,6 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("checkpoint", help="checkpoint of this config's model")
     add_spike_stats(parser)
     add_launcher(parser)
+    add_cluster_arguments(parser, training=False)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -37,7 +40,13 @@ def run(args: argparse.Namespace) -> int:
         spike_stats=args.spike_stats,
         launcher=args.launcher,
     )
-    result = evaluate(spec)
+    cluster = cluster_spec(args)
+    if cluster is None:
+        result = evaluate(spec)
+    else:
+        from spikevision.cluster import shard
+
+        result = shard.evaluate(spec, cluster)
     record = json.loads((result.run_dir / "run.json").read_text())
     say(metric_table(record["metrics"]))
     say(f"run folder: {result.run_dir}")

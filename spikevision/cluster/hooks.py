@@ -18,6 +18,7 @@ from spikevision.cluster.storage import Storage
 from spikevision.compat.checkpoint import safe_load
 from spikevision.jobs.loops import ResumableEpochLoop
 from spikevision.jobs.random_state import capture_random_state
+from spikevision.jobs.weights import unwrapped
 
 CHECKPOINT = "checkpoint.pth"
 NOTICE_INTERVAL = (
@@ -28,7 +29,9 @@ NOTICE_INTERVAL = (
 class ReportHook(Hook):
     """Report checkpoints to Ray Train, which puts them into the storage and gives them back after a failure.
 
-    Each process adds the state of its own random generators. A report is due after every ``interval`` epochs
+    Each process adds what is its own: the state of its random generators, and the buffers of its model, because the
+    statistics of normalisation layers are not averaged over processes (and Meta-SpikeFormer pads with them in
+    training, so they reach the weights). A report is due after every ``interval`` epochs
     (validation included) or iterations, at the end, and once when a machine is about to be taken away.
 
     Args:
@@ -55,11 +58,15 @@ class ReportHook(Hook):
         self._notice_heard = False
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
-        """Give this process its own random state; after a change of size all take that of the first."""
-        own = self._restored and self._restored / _state_file()
+        """Give this process its own state; after a change of size all take that of the first."""
+        file = self._restored and self._restored / _own_file()
+        if not file or not file.is_file():
+            return
+        own = safe_load(file)
+        checkpoint["state_dict"].update(own["buffers"])
         loop = runner.train_loop
-        if own and own.is_file() and isinstance(loop, ResumableEpochLoop) and loop.resume_state:
-            loop.resume_state = {**loop.resume_state, **safe_load(own)}
+        if isinstance(loop, ResumableEpochLoop) and loop.resume_state:
+            loop.resume_state = {**loop.resume_state, **own["random"]}
 
     def before_train(self, runner: Runner) -> None:
         """Note where this attempt starts, and make sure that the processes will agree.
@@ -126,7 +133,8 @@ class ReportHook(Hook):
         row = self._history.last() or {}
         place = {"epoch": runner.epoch, "iter": iteration}
         with tempfile.TemporaryDirectory(prefix="spikevision_") as folder:
-            torch.save(capture_random_state(), f"{folder}/{_state_file()}")
+            own = {"random": capture_random_state(), "buffers": _buffers(runner)}
+            torch.save(own, f"{folder}/{_own_file()}")
             runner.save_checkpoint(folder, CHECKPOINT, meta=place)
             if get_rank() == 0:
                 self._history.write()
@@ -139,5 +147,12 @@ class ReportHook(Hook):
         self._reported_iter = iteration
 
 
-def _state_file() -> str:
-    return f"random_state_{get_rank()}_of_{get_world_size()}.pt"
+def _own_file() -> str:
+    return f"process_{get_rank()}_of_{get_world_size()}.pt"
+
+
+def _buffers(runner: Runner) -> dict[str, torch.Tensor]:
+    """The buffers that a checkpoint holds, of this process's model."""
+    model = unwrapped(runner.model)
+    kept = model.state_dict()
+    return {name: kept[name].cpu() for name, _ in model.named_buffers() if name in kept}

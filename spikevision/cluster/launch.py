@@ -84,6 +84,9 @@ def _config(spec: RunSpec, cluster: ClusterSpec) -> Config:
 def _run(
     config: Config, spec: RunSpec, cluster: ClusterSpec, *, storage_uri: str, name: str
 ) -> None:
+    from spikevision.cluster.nodes import check_nodes
+    from spikevision.cluster.storage import Storage
+
     saver = dict((config.get("default_hooks") or {}).get("checkpoint") or {})
     shipped = {
         "config_text": _for_workers(config).pretty_text,
@@ -99,6 +102,7 @@ def _run(
         },
     }
     with session(cluster.address, cpus=local_cpus(cluster)) as ray, _interruptible():
+        check_nodes(ray, Storage(storage_uri))
         gpus = check_size(ray, cluster)
         _fit(shipped, cluster, gpus=gpus, saver=saver, metric=task_of(config).metric)
 
@@ -107,7 +111,13 @@ def _fit(
     shipped: dict[str, Any], cluster: ClusterSpec, *, gpus: float, saver: dict, metric: str
 ) -> None:
     """Run Ray's trainer to its end."""
-    from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
+    from ray.train import (
+        CheckpointConfig,
+        FailureConfig,
+        LoggingConfig,
+        RunConfig,
+        ScalingConfig,
+    )
     from ray.train.torch import TorchTrainer
     from ray.train.v2.api.exceptions import TrainingFailedError
 
@@ -129,6 +139,7 @@ def _fit(
         run_config=RunConfig(
             name=shipped["name"],
             storage_path=shipped["storage"],
+            logging_config=LoggingConfig(log_level="WARNING"),  # type: ignore[call-arg]
             failure_config=FailureConfig(max_failures=cluster.max_failures),
             checkpoint_config=CheckpointConfig(
                 num_to_keep=kept if kept > 0 else None,
@@ -147,7 +158,7 @@ def plain_error(error: Any) -> Exception:
     """What went wrong in a worker, without the layers around it; a user's mistake stays one."""
     causes = list(getattr(error, "worker_failures", {}).values())
     cause = causes[0] if causes else getattr(error, "controller_failure", error)
-    inner = getattr(cause, "base_exc", None) or getattr(cause, "_base_exc", None) or cause
+    inner = getattr(cause, "cause", None) or cause  # of a RayTaskError
     if isinstance(inner, USER_ERRORS):
         return inner
     last = (str(inner).strip().splitlines() or [type(inner).__name__])[-1]

@@ -1,8 +1,9 @@
 """The evaluate job: the metrics of a checkpoint on the test data of its config."""
 
+from collections.abc import Callable
 from pathlib import Path
 
-from mmengine.runner import Runner
+from mmengine.runner import BaseLoop, Runner
 
 from spikevision.jobs.config import check_data
 from spikevision.jobs.runtime import prepare, recorded
@@ -10,11 +11,12 @@ from spikevision.jobs.spec import RunResult, RunSpec
 from spikevision.jobs.weights import load_weights, read_checkpoint
 
 
-def evaluate(spec: RunSpec) -> RunResult:
+def evaluate(spec: RunSpec, *, make_loop: Callable[[Runner], BaseLoop] | None = None) -> RunResult:
     """Evaluate a checkpoint on the config's test data.
 
     Args:
         spec: ``config`` and ``checkpoint``, and if wanted ``work_dir``, ``cfg_options``, ``launcher``.
+        make_loop: Makes the test loop, in the place of the config's own; a cluster's calls the model elsewhere.
 
     Raises:
         FileNotFoundError: Config, data or checkpoint is missing.
@@ -32,6 +34,8 @@ def evaluate(spec: RunSpec) -> RunResult:
     with recorded(job, spec, name="evaluate") as record:
         runner = Runner.from_cfg(job.config)
         load_weights(runner.model, spec.checkpoint)
+        if make_loop is not None:
+            runner._test_loop = make_loop(runner)
         metrics = dict(runner.test())
         record.update(metrics=job.task.with_units(metrics), seed=runner.seed)
         checkpoint = Path(spec.checkpoint)

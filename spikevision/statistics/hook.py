@@ -91,6 +91,12 @@ class SpikeStatisticsHook(Hook):
             values = {f"train/{name}": value for name, value in scalars(record).items()}
             runner.visualizer.add_scalars(values, step=runner.iter + 1)
 
+    def add(self, record: Record) -> None:
+        """Count in what was recorded elsewhere, between the beginning and the end of a validation or test."""
+        assert self._recorder is not None
+        own = self._recorder.record
+        self._recorder.record = merge_records([own, record]) if own.images else record
+
     def _begin(self, runner: Runner, dataloader: Any) -> None:
         self._abandon()  # of an epoch that an exception ended
         _drop_padding(dataloader.sampler)

@@ -1,0 +1,186 @@
+"""Evaluate on Ray: the batches of the test data over actors that may die, merged as if one process had done it.
+
+What an actor gives back for a batch are the rows that each metric keeps for it, and what the neurons did, in whole
+numbers. Merged in the order of the batches they are what one process would have had, whichever actor did what, how
+many there were and which of them died: only then is a metric computed from them, once. Float kernels may depend on the
+shape of a batch and on the number of threads, so both are those of the one process.
+"""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from mmengine.device import get_device
+from mmengine.evaluator.metric import _to_cpu
+from mmengine.registry import MODELS, init_default_scope
+from mmengine.runner import Runner, TestLoop, autocast
+from torch import nn
+
+from spikevision.cluster.launch import check_size, local_cpus, plain_error
+from spikevision.cluster.session import session
+from spikevision.cluster.spec import ClusterSpec
+from spikevision.jobs import evaluate as job
+from spikevision.jobs.spec import RunResult, RunSpec
+from spikevision.jobs.weights import load_weights
+from spikevision.statistics import Record, SpikeRecorder, SpikeStatisticsHook, merge_records
+
+Unit = list[int]
+"""Indices of the samples of one batch."""
+
+
+def evaluate(spec: RunSpec, cluster: ClusterSpec) -> RunResult:
+    """Evaluate a checkpoint on the config's test data, with its batches over actors.
+
+    Args:
+        spec: As for :func:`spikevision.jobs.evaluate.evaluate`; the data has to be where the config says on every
+            machine, the checkpoint on this one.
+        cluster: Size and place. Of a range of workers as many are taken as fit.
+
+    Raises:
+        FileNotFoundError: Config, data or checkpoint is missing.
+        ValueError: Config, data, checkpoint or cluster is not right; says in what.
+        RuntimeError: An actor died more often than ``max_failures``.
+    """
+    if spec.checkpoint is None or not Path(spec.checkpoint).is_file():
+        raise FileNotFoundError(f"checkpoint {spec.checkpoint!r} does not exist")
+    checkpoint = Path(spec.checkpoint)
+    with session(cluster.address, cpus=local_cpus(cluster)) as ray:
+        pool = Pool(ray, cluster)
+        return job.evaluate(
+            spec, make_loop=lambda runner: ShardedTestLoop(runner, pool, checkpoint)
+        )
+
+
+class Pool:
+    """Restartable actors that do units of work.
+
+    Args:
+        ray: The module, connected.
+        cluster: How many actors, and how many deaths each survives.
+    """
+
+    def __init__(self, ray: Any, cluster: ClusterSpec) -> None:
+        self._ray = ray
+        gpus = check_size(ray, cluster)
+        total = ray.cluster_resources()
+        self._count = min(cluster.workers[1], int(total["GPU"] / gpus if gpus else total["CPU"]))
+        self._options = {
+            "num_cpus": 1,
+            "num_gpus": gpus,
+            "max_restarts": cluster.max_failures,
+            "max_task_retries": cluster.max_failures,
+        }
+
+    def map(self, worker: type, shipped: dict[str, Any], units: list[Unit]) -> Iterator[Any]:
+        """What ``worker(shipped).run(unit)`` gives for each unit, in the order of the units."""
+        from ray.exceptions import RayError
+        from ray.util import ActorPool
+
+        kind = self._ray.remote(**self._options)(worker)
+        common = self._ray.put(shipped)
+        actors = [kind.remote(common) for _ in range(min(self._count, len(units)))]
+        try:
+            yield from ActorPool(actors).map(lambda actor, unit: actor.run.remote(unit), units)
+        except RayError as error:
+            raise plain_error(error) from error
+        finally:
+            for actor in actors:
+                self._ray.kill(actor)
+
+
+class ShardedTestLoop(TestLoop):
+    """mmengine's test loop, with the model called elsewhere.
+
+    Args:
+        runner: Runner of the evaluation; its own model is not called.
+        pool: The actors.
+        checkpoint: Weights.
+    """
+
+    def __init__(self, runner: Runner, pool: Pool, checkpoint: Path) -> None:
+        config = runner.cfg
+        options = {key: value for key, value in config.test_cfg.items() if key != "type"}
+        super().__init__(runner, config.test_dataloader, config.test_evaluator, **options)
+        self._pool = pool
+        self._statistics = [hook for hook in runner.hooks if isinstance(hook, SpikeStatisticsHook)]
+        self._shipped = {
+            "config": config.pretty_text,
+            "cwd": os.getcwd(),
+            "checkpoint": checkpoint.read_bytes(),
+            "threads": torch.get_num_threads(),
+            "statistics": [hook.operations for hook in self._statistics],
+        }
+
+    def run(self) -> dict:
+        """Test all batches."""
+        self.runner.call_hook("before_test")
+        self.runner.call_hook("before_test_epoch")
+        units = [list(unit) for unit in self.dataloader.batch_sampler]
+        records: list[list[Record]] = [[] for _ in self._statistics]
+        results = self._pool.map(UnitWorker, self._shipped, units)
+        for index, (rows, counted) in enumerate(results):
+            self.runner.call_hook("before_test_iter", batch_idx=index, data_batch={})
+            for metric, more in zip(self.evaluator.metrics, rows, strict=True):
+                metric.results.extend(more)
+            for kept, record in zip(records, counted, strict=True):
+                kept.append(Record.from_dict(record))
+            self.runner.call_hook("after_test_iter", batch_idx=index, data_batch={}, outputs=[])
+        for hook, parts in zip(self._statistics, records, strict=True):
+            hook.add(merge_records(parts))
+        metrics = self.evaluator.evaluate(len(self.dataloader.dataset))
+        self.runner.call_hook("after_test_epoch", metrics=metrics)
+        self.runner.call_hook("after_test")
+        return metrics
+
+
+class UnitWorker:
+    """In an actor: the model, the data and the metrics of a config, for one unit after the other.
+
+    Args:
+        shipped: What :class:`ShardedTestLoop` made.
+    """
+
+    def __init__(self, shipped: dict[str, Any]) -> None:
+        if os.path.isdir(shipped["cwd"]):
+            os.chdir(shipped["cwd"])
+        torch.set_num_threads(shipped["threads"])
+        config = Config.fromstring(shipped["config"], ".py")
+        init_default_scope(config.default_scope)
+        loader = {**config.test_dataloader, "num_workers": 0, "persistent_workers": False}
+        self._data = Runner.build_dataloader(loader)
+        self._fp16 = bool(config.test_cfg.get("fp16", False))
+        self._statistics: list[bool] = shipped["statistics"]
+        self._metrics = Runner.build_evaluator(self, config.test_evaluator)
+        self._metrics.dataset_meta = getattr(self._data.dataset, "metainfo", None)
+        self._model = _model(config, shipped["checkpoint"])
+
+    @torch.no_grad()
+    def run(self, unit: Unit) -> tuple[list[list], list[dict[str, Any]]]:
+        """Rows of each metric, and the record of each statistics hook, for one batch."""
+        batch = self._data.collate_fn([self._data.dataset[index] for index in unit])
+        recorders = [SpikeRecorder(self._model, operations=each) for each in self._statistics]
+        for recorder in recorders:
+            recorder.attach()
+        with autocast(enabled=self._fp16):
+            outputs = self._model.test_step(batch)  # type: ignore[operator]
+        for recorder in recorders:
+            recorder.detach()
+        self._metrics.process(data_samples=outputs, data_batch=batch)
+        rows = [_to_cpu(metric.results) for metric in self._metrics.metrics]
+        for metric in self._metrics.metrics:
+            metric.results = []
+        return rows, [recorder.record.to_dict() for recorder in recorders]
+
+
+def _model(config: Config, checkpoint: bytes) -> nn.Module:
+    """The model of a config with the weights of a checkpoint, ready to be called."""
+    model = MODELS.build(config.model).to(get_device())
+    with tempfile.NamedTemporaryFile(suffix=".pth") as file:
+        file.write(checkpoint)
+        file.flush()
+        load_weights(model, file.name)
+    return model.eval()

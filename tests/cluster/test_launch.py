@@ -1,0 +1,195 @@
+import json
+import os
+import subprocess
+import sys
+import time
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from spikevision.cluster.launch import check_size, local_cpus, plain_error, train
+from spikevision.cluster.spec import ClusterSpec
+from spikevision.jobs.spec import RunSpec
+
+
+def losses(folder, rank: int) -> dict[int, float]:
+    """Iteration -> loss, the last one where an iteration was done twice."""
+    lines = (folder / f"losses_{rank}.jsonl").read_text().splitlines()
+    return {row["iter"]: row["loss"] for row in map(json.loads, lines)}
+
+
+def weights(path) -> dict[str, torch.Tensor]:
+    return torch.load(path, weights_only=True)["state_dict"]
+
+
+@pytest.fixture
+def undisturbed(cluster_config, ray_environment, loopback, tmp_path):
+    """The same config on two processes of torchrun: its losses and final weights."""
+    folder = tmp_path / "undisturbed"
+    folder.mkdir()
+    done = subprocess.run(
+        [
+            *(*loopback, sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2"),
+            *("--master-addr=127.0.0.1", "--master-port=29617"),
+            *("-m", "spikevision.cli.main", "train", str(cluster_config)),
+            *("--work-dir", str(folder / "runs"), "--launcher", "pytorch"),
+        ],
+        env={**ray_environment, "SABOTEUR_FOLDER": str(folder)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    (final,) = folder.glob("runs/*/iter_60.pth")
+    return SimpleNamespace(losses=[losses(folder, rank) for rank in (0, 1)], weights=weights(final))
+
+
+def assert_equals(undisturbed, folder, checkpoint) -> None:
+    for rank in (0, 1):
+        assert len(undisturbed.losses[rank]) == 60
+        assert losses(folder, rank) == undisturbed.losses[rank]
+    state = weights(checkpoint)
+    assert state.keys() == undisturbed.weights.keys()
+    for name, value in undisturbed.weights.items():
+        assert torch.equal(state[name], value), name
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_a_run_whose_worker_is_killed_in_mid_epoch_equals_the_undisturbed_one_to_the_bit(
+    cluster_config, undisturbed, spikevision, ray_environment, tmp_path
+):
+    done = subprocess.run(
+        spikevision("train", cluster_config, "--workers", 2, "--name", "one")
+        + ["--storage", str(tmp_path / "runs")],
+        env={**ray_environment, "SABOTEUR_KILLS_WORKER_AT": "31"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    run = tmp_path / "runs" / "one"
+    assert len({row["pid"] for row in rows(tmp_path / "losses_0.jsonl")}) == 2
+    assert_equals(undisturbed, tmp_path, run / "epoch_3_iter_60" / "checkpoint.pth")
+    assert len(list(run.glob("*/checkpoint.pth"))) == 2  # max_keep_ckpts
+    history = rows(run / "metrics.jsonl")
+    assert [(row["epoch"], row["iter"]) for row in history] == [(1, 20), (2, 40), (3, 60)]
+    assert all("accuracy/top1" in row for row in history)
+    record = json.loads((run / "run.json").read_text())
+    assert (record["status"], record["iter"], record["resumed"]) == ("finished", 60, 1)
+    assert os.stat(tmp_path / "token").st_mode & 0o777 == 0o600
+
+
+def rows(path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+@pytest.fixture
+def s3(loopback, ray_environment):
+    """URI of an S3-like storage on loopback."""
+    port = 5917
+    keys = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
+    ray_environment.update(keys, AWS_EC2_METADATA_DISABLED="true")
+    server = subprocess.Popen(
+        [*loopback, sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    options = f"scheme=http&endpoint_override=127.0.0.1:{port}&region=us-east-1"
+    make = (
+        "import time\nfrom pyarrow.fs import FileSystem\n"
+        "for _ in range(60):\n"
+        "    try:\n"
+        f"        FileSystem.from_uri('s3://runs?{options}&allow_bucket_creation=true')[0].create_dir('runs')\n"
+        "        break\n"
+        "    except OSError:\n"
+        "        time.sleep(1)\n"
+    )
+    subprocess.run([*loopback, sys.executable, "-c", make], env=ray_environment, check=True)
+    yield f"s3://runs/tests?{options}"
+    server.kill()
+    server.wait()
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_a_run_in_s3_whose_driver_is_killed_goes_on_to_the_bit_when_the_command_is_given_again(
+    cluster_config, undisturbed, spikevision, ray_environment, loopback, s3, tmp_path
+):
+    command = spikevision("train", cluster_config, "--workers", 2, "--name", "one", "--storage", s3)
+    driver = subprocess.Popen(command, env={**ray_environment, "SABOTEUR_WAITS_AT": "31"})
+    until(lambda: (tmp_path / "reached").exists(), driver)
+    second = subprocess.run(command, env=ray_environment, capture_output=True, text=True)
+    assert second.returncode == 2
+    assert "is driven by process" in second.stderr
+    driver.kill()
+    driver.wait()
+    (tmp_path / "struck").touch()
+    done = subprocess.run(command, env=ray_environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    assert "last checkpoint: s3://runs/tests/one/epoch_3_iter_60/checkpoint.pth" in done.stdout
+    final = tmp_path / "final.pth"
+    fetch = (
+        "from pyarrow.fs import FileSystem, copy_files, LocalFileSystem\n"
+        f"fs, path = FileSystem.from_uri({s3!r})\n"
+        f"copy_files(path + '/one/epoch_3_iter_60/checkpoint.pth', {str(final)!r}, fs, LocalFileSystem())"
+    )
+    subprocess.run([*loopback, sys.executable, "-c", fetch], env=ray_environment, check=True)
+    assert_equals(undisturbed, tmp_path, final)
+    again = subprocess.run(command, env=ray_environment, capture_output=True, text=True)
+    assert again.returncode == 0
+    assert "finished" in again.stdout
+    assert "RayTrainWorker" not in again.stdout + again.stderr  # nothing was left to do
+
+
+def until(reached, process, *, seconds: float = 200) -> None:
+    end = time.monotonic() + seconds
+    while not reached():
+        assert process.poll() is None, "ended too early"
+        assert time.monotonic() < end
+        time.sleep(0.2)
+
+
+def test_a_run_name_belongs_to_one_config(cluster_config, tmp_path, monkeypatch):
+    monkeypatch.setattr("spikevision.cluster.launch._run", lambda *args, **kwargs: None)
+    cluster = ClusterSpec(name="one", storage=str(tmp_path / "runs"))
+    train(RunSpec(config=str(cluster_config)), cluster)
+    train(RunSpec(config=str(cluster_config), resume=True), cluster)
+    other = RunSpec(config=str(cluster_config), cfg_options={"optim_wrapper.optimizer.lr": 0.5})
+    with pytest.raises(ValueError, match=r"another config .*lr=0\.5"):
+        train(other, cluster)
+
+
+def test_there_has_to_be_a_run_to_resume(cluster_config, tmp_path):
+    cluster = ClusterSpec(name="none", storage=str(tmp_path / "runs"))
+    with pytest.raises(FileNotFoundError, match="none holds no run"):
+        train(RunSpec(config=str(cluster_config), resume=True), cluster)
+    with pytest.raises(ValueError, match="known by its name"):
+        train(RunSpec(config=str(cluster_config), resume="runs/one"), cluster)
+
+
+def test_an_elastic_size_that_splits_a_batch_unevenly_is_refused_at_once(cluster_config, tmp_path):
+    cluster = ClusterSpec(workers=(2, 6), storage=str(tmp_path / "runs"))
+    with pytest.raises(ValueError, match=r"2:6 with batch_size=4 .* of 24, .* among 5 workers"):
+        train(RunSpec(config=str(cluster_config)), cluster)
+
+
+def test_a_cluster_that_cannot_hold_the_workers_is_named():
+    ray = SimpleNamespace(cluster_resources=lambda: {"CPU": 8.0, "GPU": 2.0})
+    assert check_size(ray, ClusterSpec(workers=(2, 9))) == 1.0
+    assert check_size(ray, ClusterSpec(workers=(4, 4), gpus_per_worker=0.5)) == 0.5
+    assert check_size(ray, ClusterSpec(workers=(8, 8), gpus_per_worker=0)) == 0.0
+    with pytest.raises(ValueError, match="3 workers .* 8 CPUs and 2 GPUs; ask for at most 2"):
+        check_size(ray, ClusterSpec(workers=(3, 3)))
+
+
+def test_our_own_ray_takes_more_workers_than_the_machine_has_cpus():
+    assert local_cpus(ClusterSpec(workers=(1, 1000))) == 1000
+    assert local_cpus(ClusterSpec()) == os.cpu_count()
+
+
+def test_a_mistake_that_a_worker_finds_reaches_the_user_as_it_is():
+    mistake = ValueError("no such field")
+    error = SimpleNamespace(worker_failures={1: mistake})
+    assert plain_error(error) is mistake
+    lost = SimpleNamespace(worker_failures={0: OSError("gone"), 1: OSError("gone")})
+    assert str(plain_error(lost)) == "2 worker(s) lost: OSError: gone"
