@@ -89,6 +89,7 @@ def _run(
 
     saver = dict((config.get("default_hooks") or {}).get("checkpoint") or {})
     shipped = {
+        "spec": spec,
         "config_text": _for_workers(config).pretty_text,
         "config_name": f"{Path(spec.config).stem}.py",
         "cwd": os.getcwd(),
@@ -162,9 +163,7 @@ def plain_error(error: Any) -> Exception:
     if isinstance(inner, USER_ERRORS):
         return inner
     last = (str(inner).strip().splitlines() or [type(inner).__name__])[-1]
-    return RuntimeError(
-        f"training failed, {len(causes)} worker(s) lost: {type(inner).__name__}: {last}"
-    )
+    return RuntimeError(f"{len(causes) or 1} worker(s) lost: {type(inner).__name__}: {last}")
 
 
 def _for_workers(config: Config) -> Config:

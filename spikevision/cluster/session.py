@@ -2,6 +2,7 @@
 
 import os
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -34,6 +35,8 @@ def require_ray() -> None:
 def session(address: str, *, cpus: int | None = None) -> Iterator[Any]:
     """Ray, started or attached to, with token authentication in any case.
 
+    A process that is connected already stays so, whatever the address: its Ray is used and left running.
+
     Args:
         address: ``local``, ``auto`` or ``HOST:PORT``.
         cpus: CPUs that our own Ray counts with; None for those of the machine.
@@ -47,6 +50,9 @@ def session(address: str, *, cpus: int | None = None) -> Iterator[Any]:
         ImportError: Ray is not installed.
     """
     require_ray()
+    if "ray" in sys.modules and sys.modules["ray"].is_initialized():
+        yield sys.modules["ray"]
+        return
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
     if address == "local":

@@ -14,11 +14,10 @@ from typing import Any
 
 import torch
 from mmengine.config import Config
-from mmengine.device import get_device
 from mmengine.evaluator.metric import _to_cpu
-from mmengine.registry import MODELS, init_default_scope
+from mmengine.hooks import IterTimerHook, LoggerHook
+from mmengine.registry import init_default_scope
 from mmengine.runner import Runner, TestLoop, autocast
-from torch import nn
 
 from spikevision.cluster.launch import check_size, local_cpus, plain_error
 from spikevision.cluster.session import session
@@ -28,6 +27,7 @@ from spikevision.jobs.spec import RunResult, RunSpec
 from spikevision.jobs.weights import load_weights
 from spikevision.statistics import Record, SpikeRecorder, SpikeStatisticsHook, merge_records
 
+PROGRESS = (IterTimerHook, LoggerHook)
 Unit = list[int]
 """Indices of the samples of one batch."""
 
@@ -76,7 +76,7 @@ class Pool:
         }
 
     def map(self, worker: type, shipped: dict[str, Any], units: list[Unit]) -> Iterator[Any]:
-        """What ``worker(shipped).run(unit)`` gives for each unit, in the order of the units."""
+        """What ``worker(shipped).run(index, unit)`` gives for each unit, in the order of the units."""
         from ray.exceptions import RayError
         from ray.util import ActorPool
 
@@ -84,7 +84,9 @@ class Pool:
         common = self._ray.put(shipped)
         actors = [kind.remote(common) for _ in range(min(self._count, len(units)))]
         try:
-            yield from ActorPool(actors).map(lambda actor, unit: actor.run.remote(unit), units)
+            yield from ActorPool(actors).map(
+                lambda actor, numbered: actor.run.remote(*numbered), list(enumerate(units))
+            )
         except RayError as error:
             raise plain_error(error) from error
         finally:
@@ -121,14 +123,15 @@ class ShardedTestLoop(TestLoop):
         self.runner.call_hook("before_test_epoch")
         units = [list(unit) for unit in self.dataloader.batch_sampler]
         records: list[list[Record]] = [[] for _ in self._statistics]
-        results = self._pool.map(UnitWorker, self._shipped, units)
-        for index, (rows, counted) in enumerate(results):
-            self.runner.call_hook("before_test_iter", batch_idx=index, data_batch={})
+        progress = [hook for hook in self.runner.hooks if isinstance(hook, PROGRESS)]
+        for index, (rows, counted) in enumerate(self._pool.map(UnitWorker, self._shipped, units)):
             for metric, more in zip(self.evaluator.metrics, rows, strict=True):
                 metric.results.extend(more)
             for kept, record in zip(records, counted, strict=True):
                 kept.append(Record.from_dict(record))
-            self.runner.call_hook("after_test_iter", batch_idx=index, data_batch={}, outputs=[])
+            for hook in progress:  # the others see the batches where the model is called
+                hook.before_test_iter(self.runner, batch_idx=index)
+                hook.after_test_iter(self.runner, batch_idx=index)
         for hook, parts in zip(self._statistics, records, strict=True):
             hook.add(merge_records(parts))
         metrics = self.evaluator.evaluate(len(self.dataloader.dataset))
@@ -138,7 +141,7 @@ class ShardedTestLoop(TestLoop):
 
 
 class UnitWorker:
-    """In an actor: the model, the data and the metrics of a config, for one unit after the other.
+    """In an actor: mmengine's Runner of a config, for one batch after the other.
 
     Args:
         shipped: What :class:`ShardedTestLoop` made.
@@ -149,38 +152,38 @@ class UnitWorker:
             os.chdir(shipped["cwd"])
         torch.set_num_threads(shipped["threads"])
         config = Config.fromstring(shipped["config"], ".py")
+        self._folder = tempfile.TemporaryDirectory(prefix="spikevision_")
+        config.work_dir = self._folder.name
+        config.log_level = "ERROR"
         init_default_scope(config.default_scope)
+        self._runner = Runner.from_cfg(config)
+        self._runner.model.eval()
+        weights = Path(self._folder.name) / "weights.pth"
+        weights.write_bytes(shipped["checkpoint"])
+        load_weights(self._runner.model, weights)
         loader = {**config.test_dataloader, "num_workers": 0, "persistent_workers": False}
         self._data = Runner.build_dataloader(loader)
+        self._metrics = self._runner.build_evaluator(config.test_evaluator)
+        self._metrics.dataset_meta = getattr(self._data.dataset, "metainfo", None)
         self._fp16 = bool(config.test_cfg.get("fp16", False))
         self._statistics: list[bool] = shipped["statistics"]
-        self._metrics = Runner.build_evaluator(self, config.test_evaluator)
-        self._metrics.dataset_meta = getattr(self._data.dataset, "metainfo", None)
-        self._model = _model(config, shipped["checkpoint"])
 
     @torch.no_grad()
-    def run(self, unit: Unit) -> tuple[list[list], list[dict[str, Any]]]:
+    def run(self, index: int, unit: Unit) -> tuple[list[list], list[dict[str, Any]]]:
         """Rows of each metric, and the record of each statistics hook, for one batch."""
-        batch = self._data.collate_fn([self._data.dataset[index] for index in unit])
-        recorders = [SpikeRecorder(self._model, operations=each) for each in self._statistics]
+        runner = self._runner
+        batch = self._data.collate_fn([self._data.dataset[each] for each in unit])
+        recorders = [SpikeRecorder(runner.model, operations=each) for each in self._statistics]
+        runner.call_hook("before_test_iter", batch_idx=index, data_batch=batch)
         for recorder in recorders:
             recorder.attach()
         with autocast(enabled=self._fp16):
-            outputs = self._model.test_step(batch)  # type: ignore[operator]
+            outputs = runner.model.test_step(batch)
         for recorder in recorders:
             recorder.detach()
         self._metrics.process(data_samples=outputs, data_batch=batch)
+        runner.call_hook("after_test_iter", batch_idx=index, data_batch=batch, outputs=outputs)
         rows = [_to_cpu(metric.results) for metric in self._metrics.metrics]
         for metric in self._metrics.metrics:
             metric.results = []
         return rows, [recorder.record.to_dict() for recorder in recorders]
-
-
-def _model(config: Config, checkpoint: bytes) -> nn.Module:
-    """The model of a config with the weights of a checkpoint, ready to be called."""
-    model = MODELS.build(config.model).to(get_device())
-    with tempfile.NamedTemporaryFile(suffix=".pth") as file:
-        file.write(checkpoint)
-        file.flush()
-        load_weights(model, file.name)
-    return model.eval()

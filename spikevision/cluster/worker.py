@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ def train_loop(shipped: dict[str, Any]) -> None:
     """Train, from the newest checkpoint of the run where there is one.
 
     Args:
-        shipped: What :func:`spikevision.cluster.launch.train` made: plain values only.
+        shipped: What :func:`spikevision.cluster.launch.train` made.
     """
     multiprocessing.set_forkserver_preload(["torch", "mmengine.runner", "spikevision.registry"])
     if os.path.isdir(shipped["cwd"]):
@@ -33,7 +34,9 @@ def train_loop(shipped: dict[str, Any]) -> None:
         config.write_text(shipped["config_text"])
         restored = _restore(storage, name, folder / "run")
         saver = ReportHook(storage, name=name, restored=restored, **shipped["checkpoints"])
-        spec = RunSpec(
+        sent: RunSpec = shipped["spec"]
+        spec = replace(
+            sent,
             config=str(config),
             work_dir=str(folder / "runs"),
             resume=str(restored / CHECKPOINT) if restored else False,

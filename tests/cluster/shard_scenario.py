@@ -1,0 +1,47 @@
+"""Evaluates each given job in one process and over actors, in one Ray; prints the results as one JSON line.
+
+Arguments: work folder, then a config and a checkpoint per job.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+from spikevision.cluster.session import session
+from spikevision.cluster.shard import evaluate
+from spikevision.cluster.spec import ClusterSpec
+from spikevision.jobs import evaluate as job
+from spikevision.jobs.spec import RunSpec
+
+
+def outcome(result) -> dict:
+    """Metrics and what was counted, without times."""
+    counted = json.loads((result.run_dir / "statistics.json").read_text())
+    metrics = {name: value for name, value in result.metrics.items() if "time" not in name}
+    return {"metrics": metrics} | {
+        key: counted[key] for key in ("images", "neurons", "layers", "elementwise")
+    }
+
+
+def main(folder: Path, jobs) -> None:
+    mark = folder / "struck"
+    found = []
+    with session("local", cpus=3):
+        for config, checkpoint in jobs:
+            spec = RunSpec(
+                config=config, checkpoint=checkpoint, work_dir=str(folder), spike_stats=True
+            )
+            mark.touch()
+            outcomes = {"one process": outcome(job.evaluate(spec))}
+            for actors in (1, 3):
+                cluster = ClusterSpec(workers=(actors, actors))
+                outcomes[f"{actors} actors"] = outcome(evaluate(spec, cluster))
+            mark.unlink()
+            outcomes["2 actors, one killed"] = outcome(evaluate(spec, ClusterSpec(workers=(2, 2))))
+            outcomes["killed"] = mark.exists()
+            found.append(outcomes)
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), list(zip(sys.argv[2::2], sys.argv[3::2], strict=True)))

@@ -1,0 +1,97 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import DefaultScope, init_default_scope
+
+from spikevision.cluster.shard import evaluate
+from spikevision.cluster.spec import ClusterSpec
+from spikevision.jobs.spec import RunSpec
+
+
+def test_a_checkpoint_that_is_not_there_is_missed_before_ray_starts(cluster_config):
+    with pytest.raises(FileNotFoundError, match="no.pth"):
+        evaluate(RunSpec(config=str(cluster_config), checkpoint="no.pth"), ClusterSpec())
+
+
+def write_job(folder: Path, config: Config, model: torch.nn.Module) -> list[str]:
+    """Config and checkpoint of an untrained model, with what the test adds to a config."""
+    config.pop("work_dir", None)
+    config.custom_imports = dict(imports=["saboteur"], allow_failed_imports=False)
+    config.custom_hooks = [hook for hook in config.custom_hooks if "Saboteur" not in hook["type"]]
+    config.test_dataloader.batch_size = 1
+    config.test_dataloader.dataset.pipeline.insert(
+        0, dict(type="EndsOnce", mark=str(folder.parent / "struck"))
+    )
+    config.test_evaluator = [config.test_evaluator, dict(type="Fingerprint", prefix="all")]
+    config.dump(folder / "tiny.py")
+    torch.save({"state_dict": model.state_dict(), "meta": {}}, folder / "tiny.pth")
+    return [str(folder / "tiny.py"), str(folder / "tiny.pth")]
+
+
+@pytest.fixture
+def classification(cluster_config, tmp_path):
+    from mmpretrain.registry import MODELS
+
+    folder = tmp_path / "classification"
+    folder.mkdir()
+    config = Config.fromfile(cluster_config)
+    init_default_scope("mmpretrain")
+    torch.manual_seed(0)
+    return write_job(folder, config, MODELS.build(config.model))
+
+
+@pytest.fixture
+def detection(tmp_path):
+    from tiny_detectors import build, runner_config
+
+    folder = tmp_path / "detection"
+    folder.mkdir()
+    config = runner_config(folder)
+    return write_job(folder, config, build(config))
+
+
+@pytest.fixture
+def segmentation(tmp_path):
+    from tiny_segmentors import SEMANTIC_FPN, build, enliven, runner_config, write_ade_folder
+
+    folder = tmp_path / "segmentation"
+    folder.mkdir()
+    write_ade_folder(folder / "data")
+    config = runner_config(folder / "data", folder / "work")
+    write_ade_folder(folder / "more", seed=1)  # two pictures are few for three actors
+    for kind in ("images", "annotations"):
+        for path in (folder / "more" / kind / "validation").iterdir():
+            path.rename(folder / "data" / kind / "validation" / f"more_{path.name}")
+    return write_job(folder, config, enliven(build(SEMANTIC_FPN)))
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_actors_give_the_result_of_one_process_to_the_bit_whoever_is_killed(
+    classification, detection, segmentation, loopback, ray_environment, tmp_path
+):
+    DefaultScope._instance_dict.clear()
+    script = Path(__file__).with_name("shard_scenario.py")
+    jobs = [*classification, *detection, *segmentation]
+    done = subprocess.run(
+        [*loopback, sys.executable, str(script), str(tmp_path), *jobs],
+        env=ray_environment,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+    found = json.loads(done.stdout.splitlines()[-1])
+    metrics = ("accuracy/top1", "coco/bbox_mAP", "mIoU")
+    for name, outcomes in zip(metrics, found, strict=True):
+        expected = outcomes["one process"]
+        assert name in expected["metrics"]
+        assert expected["metrics"]["all/samples"] >= 4
+        assert expected["neurons"]
+        for variant in ("1 actors", "3 actors", "2 actors, one killed"):
+            assert outcomes[variant] == expected, (name, variant)
+        assert outcomes["killed"]
