@@ -2,9 +2,10 @@
 
 from spikevision.neurons.base import SpikingNeuron
 from spikevision.neurons.build import build_neuron
+from spikevision.neurons.integer_lif import IntegerLIF
 from spikevision.neurons.integrate_fire import IF
 from spikevision.neurons.lif import LIF
 from spikevision.neurons.parametric_lif import ParametricLIF
 from spikevision.neurons.relu import ReLU
 
-__all__ = ["IF", "LIF", "ParametricLIF", "ReLU", "SpikingNeuron", "build_neuron"]
+__all__ = ["IF", "LIF", "IntegerLIF", "ParametricLIF", "ReLU", "SpikingNeuron", "build_neuron"]

@@ -3,6 +3,7 @@
 from spikevision.ops.backend import get_neuron_backend, neuron_backend, set_neuron_backend
 from spikevision.ops.dynamics import if_step, lif_step, parametric_lif_step
 from spikevision.ops.encode import encode_direct
+from spikevision.ops.integer_dynamics import ROUNDINGS, WINDOWS, integer_lif_step
 from spikevision.ops.multistep import run_steps
 from spikevision.ops.recurrence import state_dtype
 from spikevision.ops.surrogate import DEFAULT_ALPHA, SURROGATES, spike
@@ -10,11 +11,14 @@ from spikevision.ops.time_axis import fold_time, mean_time, repeat_time, unfold_
 
 __all__ = [
     "DEFAULT_ALPHA",
+    "ROUNDINGS",
     "SURROGATES",
+    "WINDOWS",
     "encode_direct",
     "fold_time",
     "get_neuron_backend",
     "if_step",
+    "integer_lif_step",
     "lif_step",
     "mean_time",
     "neuron_backend",

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from spikevision.ops.dynamics import IN_PLACE, InPlaceStep
+from spikevision.ops.integer_dynamics import InPlaceIntegerStep
 from spikevision.ops.recurrence import Recurrence, state_dtype
 
 CHUNK = 262_144
@@ -85,12 +86,14 @@ def backward(
             on_decay += _reverse(
                 step, x[:, cut], v, grad_spikes[:, cut], grad, grad_x[:, cut], buffers
             )
-        grad_params = tuple(step.reverse_decay(on_decay).to(p.dtype) for p in params)
+        grad_params: tuple[Tensor, ...] = ()
+        if isinstance(step, InPlaceStep):
+            grad_params = tuple(step.reverse_decay(on_decay).to(p.dtype) for p in params)
     return grad_x, grad_v0, grad_params
 
 
 def _reverse(
-    step: InPlaceStep,
+    step: InPlaceStep | InPlaceIntegerStep,
     x: Tensor,
     v0: Tensor,
     grad_spikes: Tensor,
@@ -116,13 +119,15 @@ def _reverse(
     on_decay: Tensor | float = 0.0
     for t, h in reversed(list(enumerate(hs))):
         step.reverse_fire(h, grad_spikes[t], grad, slope, kept)
-        if isinstance(step.decay, Tensor):
+        if isinstance(step, InPlaceStep) and isinstance(step.decay, Tensor):
             on_decay += torch.dot(step.drive(x[t], before(t), out=slope), grad)
         step.reverse_charge(grad, grad_x[t])
     return on_decay
 
 
-def _in_place(recurrence: Recurrence, params: Sequence[Tensor]) -> InPlaceStep | None:
+def _in_place(
+    recurrence: Recurrence, params: Sequence[Tensor]
+) -> InPlaceStep | InPlaceIntegerStep | None:
     make = IN_PLACE.get(recurrence.step)
     return None if make is None else make(*params, **dict(recurrence.settings))
 

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from spikevision.ops.integer_dynamics import InPlaceIntegerStep, integer_lif_step
 from spikevision.ops.recurrence import state_dtype
 from spikevision.ops.surrogate import SLOPES, heaviside, with_surrogate_gradient
 
@@ -222,8 +223,11 @@ def _parametric_lif_in_place(w: Tensor, *, decay_input: bool, **fire: Any) -> In
     return InPlaceStep(decay=decay.to(state_dtype(w)), decay_input=decay_input, **fire)
 
 
-IN_PLACE: dict[Callable[..., tuple[Tensor, Tensor]], Callable[..., InPlaceStep]] = {
+IN_PLACE: dict[
+    Callable[..., tuple[Tensor, Tensor]], Callable[..., InPlaceStep | InPlaceIntegerStep]
+] = {
     if_step: InPlaceStep,
+    integer_lif_step: InPlaceIntegerStep,
     lif_step: _lif_in_place,
     parametric_lif_step: _parametric_lif_in_place,
 }
