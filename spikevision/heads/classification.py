@@ -6,6 +6,7 @@ from mmpretrain.models.heads import ClsHead
 from torch import Tensor, nn
 
 from spikevision.neurons import build_neuron
+from spikevision.ops.slots import SpikeSlots
 from spikevision.ops.time_axis import mean_time
 from spikevision.registry import MODELS
 
@@ -58,8 +59,12 @@ class SpikingClsHead(ClsHead):
 
     def forward_heads(self, feats: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """Logits ``[N, classes]`` of the classifier and, where there is one, of the distillation head."""
-        x = self.pre_logits(feats)
         heads = (self.fc, self.fc_distillation) if self.fc_distillation else (self.fc,)
+        if self.neuron is None and isinstance(feats[-1], SpikeSlots):
+            # unrolled: spikes enter the classifier at each position, and their scores are averaged, which is the same
+            spikes = feats[-1].flatten(3).mT  # [S T, N, L, C]
+            return tuple(mean_time(head(spikes).mean(2)) for head in heads)
+        x = self.pre_logits(feats)
         return tuple(mean_time(head(x)) for head in heads)
 
     def forward(self, feats: tuple[Tensor, ...]) -> Tensor:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from spikevision.layers import TimeFolded
 from spikevision.layers.driven import NORM_SCALE, SpikeDriven
 from spikevision.neurons import build_neuron
-from spikevision.ops.time_axis import fold_time, mean_time, unfold_time
+from spikevision.ops.time_axis import fold_time, mean_time, unfold_like, unfold_time
 from spikevision.registry import MODELS
 
 __all__ = ["SpikingDecodeHead", "SpikingFCNHead", "SpikingFPNHead", "SpikingUPerHead"]
@@ -70,7 +70,7 @@ class SpikingDecodeHead(BaseDecodeHead):
                 )
         spikes = self.seg_neuron(self.features(self._transform_inputs(inputs)))
         logits = self.cls_seg(fold_time(spikes))
-        return mean_time(unfold_time(logits, spikes.shape[0]))
+        return mean_time(unfold_like(logits, spikes))
 
     def _unit(self, in_channels: int, kernel_size: int = 3) -> SpikeDriven:
         """Neuron, convolution to ``channels`` and normalisation: membrane potential in and out."""

@@ -93,7 +93,8 @@ class SpikingSelfAttention(nn.Module):
         q = self._split_heads(self.q_neuron(self.q(x)))
         k = self._split_heads(self.k_neuron(self.k(x)))
         v = self._split_heads(self.v_neuron(self.v(x)))
-        return self.out(self.attend(q, k, v).reshape(x.shape))
+        merged = self.attend(q, k, v).flatten(2, 3)
+        return self.out(merged.unflatten(-1, x.shape[-2:]))
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """Spikes of the attended values; all four ``[T, N, M, D, L]``."""

@@ -9,7 +9,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from spikevision.ops.depthwise import depthwise_conv2d
 from spikevision.ops.packing import takes_spikes
-from spikevision.ops.time_axis import fold_time, unfold_time
+from spikevision.ops.time_axis import fold_time, unfold_like
 
 __all__ = ["ConvBN", "DepthwiseConv2d", "DepthwiseSeparableBN", "RepConvBN", "TimeFolded"]
 
@@ -20,7 +20,7 @@ class TimeFolded(nn.Sequential):
     @takes_spikes
     def forward(self, x: Tensor) -> Tensor:
         """Fold time into the batch, run the modules, unfold it again."""
-        return unfold_time(super().forward(fold_time(x)), x.shape[0])
+        return unfold_like(super().forward(fold_time(x)), x)
 
 
 class ConvBN(TimeFolded):
@@ -128,7 +128,7 @@ class RepConvBN(nn.Module):
         # all images, so it is convolved once, and no padded copy of the features is made.
         y = self.depthwise(y) + self._border_response(y.shape[-2:])
         y = self.bn3(self.bn2(self.pointwise2(y)))
-        return unfold_time(y, x.shape[0])
+        return unfold_like(y, x)
 
     def _border_response(self, size: torch.Size) -> Tensor:
         height, width = size

@@ -7,5 +7,15 @@ from spikevision.neurons.integrate_fire import IF
 from spikevision.neurons.lif import LIF
 from spikevision.neurons.parametric_lif import ParametricLIF
 from spikevision.neurons.relu import ReLU
+from spikevision.neurons.unroll import unroll_
 
-__all__ = ["IF", "LIF", "IntegerLIF", "ParametricLIF", "ReLU", "SpikingNeuron", "build_neuron"]
+__all__ = [
+    "IF",
+    "LIF",
+    "IntegerLIF",
+    "ParametricLIF",
+    "ReLU",
+    "SpikingNeuron",
+    "build_neuron",
+    "unroll_",
+]

@@ -6,14 +6,16 @@ from spikevision.ops.encode import encode_direct
 from spikevision.ops.integer_dynamics import ROUNDINGS, WINDOWS, integer_lif_step
 from spikevision.ops.multistep import run_steps
 from spikevision.ops.recurrence import state_dtype
+from spikevision.ops.slots import SpikeSlots, total
 from spikevision.ops.surrogate import DEFAULT_ALPHA, SURROGATES, spike
-from spikevision.ops.time_axis import fold_time, mean_time, repeat_time, unfold_time
+from spikevision.ops.time_axis import fold_time, mean_time, repeat_time, unfold_like, unfold_time
 
 __all__ = [
     "DEFAULT_ALPHA",
     "ROUNDINGS",
     "SURROGATES",
     "WINDOWS",
+    "SpikeSlots",
     "encode_direct",
     "fold_time",
     "get_neuron_backend",
@@ -28,5 +30,7 @@ __all__ = [
     "set_neuron_backend",
     "spike",
     "state_dtype",
+    "total",
+    "unfold_like",
     "unfold_time",
 ]

@@ -45,14 +45,17 @@ class SpikeSlots(Tensor):
     def __torch_function__(
         cls, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
-        rule = RULES.get(func)
-        if rule is None and getattr(func, "__name__", "") != "__get__":
-            name = getattr(func, "__name__", func)
-            raise ValueError(
-                f"spikes in slots met {name!r}, which has no rule for them: put a neuron or a weight layer between; to "
-                "look at spikes take x.detach(), for the numbers that they stand for spikevision.ops.total(x)"
-            )
-        return (rule or _raw)(func, *args, **(kwargs or {}))
+        rule, name = RULES.get(func), getattr(func, "__name__", func)
+        if rule is not None:
+            return rule(func, *args, **(kwargs or {}))
+        if name == "__get__":  # shape, dtype, device ..., but no view such as x.T
+            value = _raw(func, *args)
+            if not isinstance(value, Tensor):
+                return value
+        raise ValueError(
+            f"spikes in slots met {name!r}, which has no rule for them: put a neuron or a weight layer between; to look "
+            "at the spikes take x.detach(), for the numbers that they stand for spikevision.ops.total(x)"
+        )
 
 
 def encode_slots(counts: Tensor, levels: int, *, normalised: bool = False) -> SpikeSlots:
@@ -212,11 +215,11 @@ def _methods(*names: str) -> list[Callable[..., Any]]:
 
 
 _LOOK = (
-    "all any allclose bool count_nonzero cpu detach dim element_size eq equal float ge get_device gt is_contiguous "
+    "all any allclose bool count_nonzero cpu detach dim element_size eq equal ge get_device gt is_contiguous "
     "is_floating_point isfinite isin isnan item le lt max min ne nelement numel numpy size storage_offset stride tolist "
-    "unique __len__ __repr__ __format__ __bool__"
+    "unique __len__ __repr__ __format__ __bool__ __eq__ __ne__ __lt__ __le__ __gt__ __ge__"
 )
-_VIEWS = "clone contiguous flatten reshape to unflatten view"
+_VIEWS = "bfloat16 clone contiguous double flatten float half reshape to unflatten view"
 _WEIGHTS = (
     torch.conv1d,
     torch.conv2d,
@@ -229,6 +232,7 @@ _WEIGHTS = (
 RULES: dict[Callable[..., Any], Callable[..., Any]] = {
     **dict.fromkeys(_methods(*_LOOK.split()), _raw),
     **dict.fromkeys(_methods(*_VIEWS.split()), _each_slot),
+    Tensor.data.__get__: _raw,  # type: ignore[attr-defined]
     Tensor.mT.__get__: _each_slot,  # type: ignore[attr-defined]
     **dict.fromkeys(_WEIGHTS, _weigh),
     **dict.fromkeys(_methods("matmul", "__matmul__"), _matmul),
@@ -244,7 +248,7 @@ RULES: dict[Callable[..., Any], Callable[..., Any]] = {
         ),
         _on_totals,
     ),
-    torch.max_pool2d: _max_pool,
+    functional.max_pool2d: _max_pool,
     functional.dropout: _dropout,
     functional.dropout2d: _dropout,
 }

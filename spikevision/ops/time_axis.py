@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from spikevision.ops.slots import count_slots
+
 
 def repeat_time(x: Tensor, time_steps: int) -> Tensor:
     """Show the same tensor at every time step, without copying it.
@@ -46,6 +48,14 @@ def unfold_time(x: Tensor, time_steps: int) -> Tensor:
             "it must be a multiple of them"
         )
     return x.unflatten(0, (time_steps, -1))
+
+
+def unfold_like(y: Tensor, x: Tensor) -> Tensor:
+    """Give what stateless layers made of ``fold_time(x)`` the time axis of ``x``.
+
+    Where spikes in slots went in and numbers came out, the slots are gone: ``[T, N, ...]`` from ``[S * T, N, ...]``.
+    """
+    return unfold_time(y, x.shape[0] * count_slots(y) // count_slots(x))
 
 
 def mean_time(x: Tensor) -> Tensor:

@@ -39,38 +39,43 @@ class ProductCount(NamedTuple):
     synops: list[int] | None = None
 
 
-def count_product(q: Tensor, k: Tensor, v: Tensor, *, cache: SummaryCache) -> list[ProductCount]:
+def count_product(
+    q: Tensor, k: Tensor, v: Tensor, *, cache: SummaryCache, slots: int = 1
+) -> list[ProductCount]:
     """Both products of ``(Q K^T) V``; all operands ``[T, N, M, D, L]``.
 
     ``Q (K^T V)`` where there are more tokens than channels per head, else ``(Q K^T) V``, as
-    :func:`spikevision.ops.attention.spiking_attention` computes them.
+    :func:`spikevision.ops.attention.spiking_attention` computes them. Time steps may have ``slots`` (unrolled integer
+    neurons); then a spike of one operand adds what the other has fired in the slots up to its own.
     """
     width, tokens = q.shape[-2:]
     value_width = v.shape[-2]
     heads = q.numel() // (width * tokens)
     if tokens > width:
-        inner = _gated_by_both("k^T v", k, v, dim=-2, cache=cache)
+        inner = _gated_by_both("k^T v", k, v, dim=-2, cache=cache, slots=slots)
         inner_size = heads * width * value_width
         outer = _gated_by_one("q (k^T v)", q, fan_out=value_width, cache=cache)
     else:
-        inner = _gated_by_both("q k^T", k, q, dim=-1, cache=cache)
+        inner = _gated_by_both("q k^T", k, q, dim=-1, cache=cache, slots=slots)
         inner_size = heads * tokens * tokens
         outer = _gated_by_one("(q k^T) v", v, fan_out=tokens, cache=cache)
     return [inner._replace(outputs=inner_size), outer._replace(outputs=v.numel())]
 
 
-def count_masked_product(k: Tensor, v: Tensor, *, cache: SummaryCache) -> list[ProductCount]:
+def count_masked_product(
+    k: Tensor, v: Tensor, *, cache: SummaryCache, slots: int = 1
+) -> list[ProductCount]:
     """The sum over tokens of ``K * V`` (SDSA-1); the mask that follows adds nothing."""
     kind, spikes = _read(k, cache)
     kind = max(kind, _read(v, cache)[0])
     count = ProductCount("sum k * v", kind, k.numel(), k.numel() // k.shape[-1], k.numel())
     if kind is Kind.REAL:
         return [count]
-    return [count._replace(spikes=spikes, synops=_steps(k.double() * v.double()))]
+    return [count._replace(spikes=spikes, synops=_steps(_pairs(k.double(), v.double(), slots)))]
 
 
 def _gated_by_both(
-    name: str, a: Tensor, b: Tensor, *, dim: int, cache: SummaryCache
+    name: str, a: Tensor, b: Tensor, *, dim: int, cache: SummaryCache, slots: int
 ) -> ProductCount:
     """Sum over the contracted index of (spikes of a there) x (spikes of b there).
 
@@ -82,7 +87,15 @@ def _gated_by_both(
     if kind is Kind.REAL:
         return count
     per_a, per_b = (x.sum(dim, dtype=torch.float32).double() for x in (a, b))
-    return count._replace(spikes=spikes, synops=_steps(per_a * per_b))
+    return count._replace(spikes=spikes, synops=_steps(_pairs(per_a, per_b, slots)))
+
+
+def _pairs(a: Tensor, b: Tensor, slots: int) -> Tensor:
+    """Spikes of ``a`` times those of ``b``, of each slot of a time step with itself and all earlier ones."""
+    if slots == 1:
+        return a * b
+    a, b = (x.unflatten(0, (slots, -1)) for x in (a, b))
+    return (a * b.cumsum(0) + (a.cumsum(0) - a) * b).flatten(0, 1)
 
 
 def _gated_by_one(name: str, a: Tensor, *, fan_out: int, cache: SummaryCache) -> ProductCount:

@@ -15,6 +15,7 @@ from torch.utils.hooks import RemovableHandle
 from spikevision.layers import RepConvBN, SpikingResidual, TimeFolded
 from spikevision.layers.attention import MaskedSpikingProduct, SpikingProduct
 from spikevision.neurons.base import SpikingNeuron
+from spikevision.ops.slots import count_slots
 from spikevision.statistics.neuron_tally import NeuronTally, channels_of
 from spikevision.statistics.products import ProductCount, count_masked_product, count_product
 from spikevision.statistics.record import Counts, Entry, Record
@@ -165,14 +166,14 @@ class SpikeRecorder:
     def _see_layer(
         self, name: str, layer: _ConvNd | nn.Linear, args: tuple, output: Tensor
     ) -> None:
+        slots = count_slots(args[0])  # a weight layer runs in each slot, its output is their sum
         x = args[0].detach()
         if x.numel() == 0:
             return
         time_steps = self._time_steps(x)
         entry = self._layer_entry(name, layer)
-        counts = self._shape_counts(
-            x.numel(), output.numel(), layer_macs(layer, x, output), time_steps
-        )
+        macs = slots * layer_macs(layer, x[: len(x) // slots], output)
+        counts = self._shape_counts(x.numel(), slots * output.numel(), macs, time_steps)
         kind = Kind.REAL
         if entry.kind is not Kind.REAL:
             reached: Tensor | int = 1
@@ -190,7 +191,8 @@ class SpikeRecorder:
 
     def _see_product(self, name: str, product: nn.Module, args: tuple, output: Tensor) -> None:
         count = count_product if isinstance(product, SpikingProduct) else count_masked_product
-        for part in count(*(x.detach() for x in args), cache=self._cache):
+        slots = count_slots(args[0])
+        for part in count(*(x.detach() for x in args), slots=slots, cache=self._cache):
             self._add_product(f"{name}[{part.name}]", product, part, time_steps=args[0].shape[0])
 
     def _add_product(

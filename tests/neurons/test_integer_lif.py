@@ -3,6 +3,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from spikevision.layers.driven import SpikeDriven
 from spikevision.neurons import IntegerLIF, build_neuron
 
 
@@ -42,6 +43,13 @@ def test_in_one_time_step_it_clips_and_rounds():
     x = torch.linspace(-2, 10, 1201, dtype=torch.float64).view(1, -1)
     assert torch.equal(IntegerLIF(8)(x), x.clamp(0, 8).round())
     assert torch.equal(IntegerLIF(8, normalise=True)(x), x.clamp(0, 8).round() / 8)
+
+
+def test_weights_behind_it_get_the_gradients_of_whole_numbers():
+    layer = SpikeDriven(torch.nn.Linear(3, 1), neuron=dict(type="IntegerLIF"))
+    x = torch.tensor([[[3.0, 1.0, 0.0]]], requires_grad=True)
+    layer(x).sum().backward()
+    assert layer.layer.weight.grad.tolist() == [[3, 1, 0]]
 
 
 @pytest.mark.parametrize("cut", [1, 2])
