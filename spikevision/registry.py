@@ -60,12 +60,16 @@ MODELS = LibraryAwareRegistry(
     },
 )
 DATASETS = LibraryAwareRegistry(
-    "dataset", parent=roots.DATASETS, modules={"spikevision.datasets": "mmpretrain"}
+    "dataset", parent=roots.DATASETS, modules={"spikevision.datasets.event_frames": "mmpretrain"}
 )
 TRANSFORMS = LibraryAwareRegistry(
     "transform",
     parent=roots.TRANSFORMS,
-    modules={"spikevision.datasets": "mmpretrain", "spikevision.distillation": None},
+    modules={
+        "spikevision.datasets.loading": None,
+        "spikevision.datasets.event_frames": "mmpretrain",
+        "spikevision.distillation": None,
+    },
 )
 HOOKS = LibraryAwareRegistry(
     "hook",

@@ -1,6 +1,4 @@
-"""Datasets: small real sets that are prepared locally, event frames, and the transforms that load samples."""
+"""Datasets: small real sets that are prepared locally, event frames, and the transforms that load samples.
 
-from spikevision.datasets.event_frames import EventFrameFolder, LoadEventFrames, PackEventFrames
-from spikevision.datasets.loading import SafeLoadImage
-
-__all__ = ["EventFrameFolder", "LoadEventFrames", "PackEventFrames", "SafeLoadImage"]
+Nothing is imported here: event frames extend mmpretrain, and a detector needs none of it.
+"""

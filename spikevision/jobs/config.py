@@ -1,5 +1,6 @@
 """Read a text config, apply the overrides, and check what can be checked before anything is built."""
 
+import ast
 import copy
 import difflib
 import inspect
@@ -8,9 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
+from mmengine.device import get_device
+from mmengine.dist import is_main_process
 from mmengine.registry import DATASETS
 from mmengine.runner import Runner
 
+from spikevision.jobs.detection_annotations import check_detection_data
 from spikevision.tasks import TaskSpec, task_of_scope
 
 
@@ -31,15 +35,30 @@ def load_config(path: str | Path, *, options: Mapping[str, Any] | None = None) -
         raise FileNotFoundError(f"config {str(path)!r} does not exist (looked from {Path.cwd()})")
     try:
         config = Config.fromfile(path, lazy_import=False)
-    except (SyntaxError, AttributeError, TypeError, KeyError, OSError) as error:
-        raise ValueError(f"cannot read config {str(path)!r}: {error}") from error
-    except (
-        Exception
-    ) as error:  # mmengine wraps its own parse errors in classes that it does not export
-        raise ValueError(f"cannot read config {str(path)!r}: {error}") from error
+    except Exception as error:  # mmengine wraps its own in classes that it does not export
+        reason = _syntax_error(path) or f"{type(error).__name__}: {error}"
+        raise ValueError(f"cannot read config {str(path)!r}: {reason}") from error
     _check_options(config, options or {})
     config.merge_from_dict(copy.deepcopy(dict(options or {})))  # mmengine pops '_delete_' from it
     return config
+
+
+def _syntax_error(path: Path) -> str | None:
+    """Place of the first syntax error in a config or its bases; mmengine names a temporary copy instead."""
+    if path.suffix != ".py" or not path.is_file():
+        return None
+    try:
+        tree = ast.parse(path.read_text())
+    except SyntaxError as error:
+        return f"syntax error in {path}, line {error.lineno}: {error.msg}"
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "_base_":
+            bases = ast.literal_eval(node.value)
+            for base in [bases] if isinstance(bases, str) else bases:
+                found = _syntax_error(path.parent / base)
+                if found:
+                    return found
+    return None
 
 
 def _check_options(config: Config, options: Mapping[str, Any]) -> None:
@@ -62,6 +81,22 @@ def task_of(config: Config) -> TaskSpec:
     return task_of_scope(config.get("default_scope"))
 
 
+def check_precision(config: Config) -> None:
+    """Refuse mixed precision where mmengine has no device for it.
+
+    Raises:
+        ValueError: The config asks for it on a machine without a GPU.
+    """
+    wrapper = config.get("optim_wrapper") or {}
+    if "AmpOptimWrapper" in str(wrapper.get("type")) and get_device() == "cpu":
+        extra = sorted({"dtype", "loss_scale"} & set(wrapper))
+        and_remove = f", and remove {' and '.join(extra)} from optim_wrapper" if extra else ""
+        raise ValueError(
+            "optim_wrapper.type=AmpOptimWrapper trains in mixed precision, which needs a GPU, and there is none here: "
+            f"add --cfg-options optim_wrapper.type=OptimWrapper to train in single precision{and_remove}"
+        )
+
+
 def check_data(config: Config, *, loaders: tuple[str, ...]) -> None:
     """Make sure that the folders and files of the datasets are there before hours of work start.
 
@@ -71,13 +106,28 @@ def check_data(config: Config, *, loaders: tuple[str, ...]) -> None:
 
     Raises:
         FileNotFoundError: A folder or annotation file is missing.
-        ValueError: A folder holds no file.
+        ValueError: A folder holds no file, or COCO annotations are not right.
     """
     scope = config.get("default_scope")
     for loader in loaders:
         for dataset in _datasets(config.get(loader) or {}):
             for path in [] if _downloads(dataset, scope) else _paths(dataset):
                 _check_path(path, loader)
+            _check_suffix(dataset, loader)
+            kind: Any = dataset_class(dataset.get("type"), scope=scope)
+            if scope == "mmdet" and _reads_coco(kind, dataset) and is_main_process():
+                meta = dataset.get("metainfo") or {}
+                classes = tuple(meta.get("classes") or kind.METAINFO["classes"])
+                check_detection_data(dataset, classes=classes, model=config.get("model") or {})
+
+
+def _reads_coco(kind: Any, dataset: Mapping[str, Any]) -> bool:
+    """Whether a dataset of mmdet reads the boxes of a local COCO file."""
+    from mmdet.datasets import CocoDataset
+
+    local = "://" not in str(dataset.get("data_root")) + str(dataset.get("ann_file"))
+    reads = getattr(kind, "load_data_list", None) is CocoDataset.load_data_list
+    return bool(reads and local and dataset.get("ann_file"))
 
 
 def dataset_class(kind: Any, *, scope: str | None) -> type | None:
@@ -115,6 +165,16 @@ def _paths(dataset: Mapping[str, Any]) -> Iterator[Path]:
     for part in prefixes:
         if part or dataset.get("data_root"):
             yield root / (part or "")
+
+
+def _check_suffix(dataset: Mapping[str, Any], loader: str) -> None:
+    """Refuse a folder of images in which none ends as the dataset (one of mmseg) will look for."""
+    prefix, suffix = dataset.get("data_prefix") or {}, dataset.get("img_suffix")
+    if not suffix or dataset.get("ann_file") or "img_path" not in prefix:
+        return
+    folder = Path(dataset.get("data_root") or "") / prefix["img_path"]
+    if "://" not in str(folder) and next(folder.rglob(f"*{suffix}"), None) is None:
+        raise ValueError(f"{loader}: no file in {str(folder)!r} ends in img_suffix={suffix!r}")
 
 
 def _check_path(path: Path, loader: str) -> None:

@@ -1,6 +1,5 @@
 """A detector's answer in COCO's results format and as a picture with boxes and masks."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from mmdet.visualization import DetLocalVisualizer
 from mmengine.config import Config
 from torch import nn
 
+from spikevision.jobs.detection_annotations import read_coco
 from spikevision.jobs.infer_task import Setting, enlarge
 from spikevision.jobs.media import Shot
 
@@ -112,12 +112,7 @@ def _test_annotations(config: Config) -> dict[str, Any]:
     """The annotation file of the config's test data; empty where there is none."""
     dataset = config.test_dataloader.dataset
     path = Path(dataset.get("data_root") or "") / (dataset.get("ann_file") or "")
-    if not dataset.get("ann_file") or not path.is_file():
-        return {}
-    try:
-        return dict(json.loads(path.read_text()))
-    except ValueError as error:
-        raise ValueError(f"the annotation file {str(path)!r} is no whole JSON: {error}") from error
+    return read_coco(path) if dataset.get("ann_file") and path.is_file() else {}
 
 
 def _category_ids(annotations: dict[str, Any], names: tuple[str, ...]) -> list[int]:

@@ -1,9 +1,10 @@
 """The profile job: what each layer of a config's model costs."""
 
 from mmengine.device import get_device
-from mmengine.registry import MODELS, init_default_scope
+from mmengine.registry import init_default_scope
 
 from spikevision.jobs.config import load_config, task_of
+from spikevision.jobs.runtime import build_model
 from spikevision.jobs.sample_batches import normalise_to, sample_batches
 from spikevision.jobs.spec import RunSpec
 from spikevision.jobs.weights import load_weights
@@ -28,7 +29,7 @@ def profile_config(spec: RunSpec) -> list[LayerCost]:
     config = load_config(spec.config, options=spec.cfg_options)
     task = task_of(config)
     init_default_scope(task.scope)
-    model = MODELS.build(config.model).to(get_device()).eval()
+    model = build_model(config).to(get_device()).eval()
     batch = next(iter(sample_batches(config, task.name)))
     if spec.checkpoint:
         load_weights(model, spec.checkpoint)

@@ -6,14 +6,13 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
-from mmengine.registry import MODELS
 from mmengine.runner import Runner
 
-from spikevision.jobs.config import check_data
+from spikevision.jobs.config import check_data, check_precision
 from spikevision.jobs.hooks import INTERRUPTED, RecordHook, StopHook
 from spikevision.jobs.record import RunRecord
 from spikevision.jobs.run_dir import ResumePoint, find_resume_point, last_checkpoint
-from spikevision.jobs.runtime import Job, prepare, recorded
+from spikevision.jobs.runtime import Job, build_model, prepare, recorded
 from spikevision.jobs.spec import RunResult, RunSpec
 from spikevision.jobs.stop import StopRequest, TrainingStopped
 from spikevision.jobs.weights import check_resumable, read_checkpoint
@@ -39,6 +38,7 @@ def train(spec: RunSpec, *, saver: Hook | None = None) -> RunResult:
     """
     with StopRequest() as request:
         job = prepare(spec)
+        check_precision(job.config)
         check_data(job.config, loaders=("train_dataloader", "val_dataloader"))
         point = find_resume_point(spec.resume, base=job.base) if spec.resume else None
         _make_resumable(job.config)
@@ -111,7 +111,7 @@ def _check_start(config: Config, point: ResumePoint | None) -> None:
             read_checkpoint(source)
         return
     config.load_from = str(point.checkpoint)
-    checkpoint = check_resumable(MODELS.build(config.model), point.checkpoint)
+    checkpoint = check_resumable(build_model(config), point.checkpoint)
     seed = checkpoint["meta"].get("seed")
     if (
         seed is not None

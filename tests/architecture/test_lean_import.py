@@ -52,3 +52,8 @@ def test_help_loads_no_library(arguments):
 def test_backbones_are_found_without_loading_a_task_library():
     code = "from mmengine.registry import MODELS\nassert MODELS.get('spikevision.MetaSpikeFormer')"
     assert loaded_by("import spikevision\n" + code, TASK_LIBRARIES) == set()
+
+
+def test_transforms_for_all_tasks_are_found_without_loading_a_task_library():
+    code = "from mmengine.registry import TRANSFORMS\nassert TRANSFORMS.get('spikevision.SafeLoadImage')"
+    assert loaded_by("import spikevision\n" + code, TASK_LIBRARIES) == set()

@@ -23,6 +23,8 @@ from tiny_segmentors import (
     write_ade_folder,
 )
 
+from spikevision.jobs.config import check_data
+
 
 def runner(root, work_dir):
     return Runner.from_cfg(runner_config(root, work_dir))
@@ -172,3 +174,28 @@ def test_label_map_of_another_size_stops_the_run_and_names_the_file(tmp_path):
     write_ade_folder(tmp_path / "ade", labels={"validation/0.png": small})
     with pytest.raises(ValueError, match=r"validation/0\.png.*\(32, 64\).*\(64, 64\)"):
         runner(tmp_path / "ade", tmp_path / "run").train()
+
+
+def test_a_missing_label_map_stops_the_run_and_names_the_file(tmp_path):
+    write_ade_folder(tmp_path / "ade")
+    (tmp_path / "ade/annotations/training/1.png").unlink()
+    with pytest.raises(FileNotFoundError, match=r"annotations/training/1\.png"):
+        runner(tmp_path / "ade", tmp_path / "run").train()
+
+
+def test_a_set_in_which_no_image_has_the_suffix_is_an_error(tmp_path):
+    write_ade_folder(tmp_path / "ade")
+    config = runner_config(tmp_path / "ade", tmp_path / "run")
+    check_data(config, loaders=("train_dataloader", "val_dataloader"))
+    config.val_dataloader.dataset.img_suffix = ".jpg"
+    with pytest.raises(ValueError, match=r"val_dataloader: no file in .*validation' ends in .*jpg"):
+        check_data(config, loaders=("train_dataloader", "val_dataloader"))
+
+
+@pytest.mark.parametrize("name", SEGMENTORS)
+def test_images_smaller_than_the_largest_stride_train_and_are_answered_in_their_own_pixels(name):
+    model = build(SEGMENTORS[name])
+    data = batch(9, 7)
+    loss, _ = losses_of(model.train(), data)
+    assert loss.isfinite()
+    assert predict(model, batch(9, 7, n=1))[0].pred_sem_seg.data.shape == (1, 9, 7)

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from spikevision.jobs.config import check_data, load_config, task_of
+from spikevision.jobs.config import check_data, check_precision, load_config, task_of
 
 
 def test_an_override_that_nobody_would_read_is_refused_with_a_suggestion(config):
@@ -20,6 +20,30 @@ def test_missing_and_broken_configs_are_named(tmp_path):
     (tmp_path / "broken.py").write_text("a = = 1")
     with pytest.raises(ValueError, match=r"broken\.py"):
         load_config(tmp_path / "broken.py")
+
+
+def test_a_syntax_error_is_placed_in_the_file_that_the_user_wrote(tmp_path):
+    (tmp_path / "base.py").write_text("a = 1\nx = dict(\n")
+    (tmp_path / "own.py").write_text("_base_ = ['base.py']\n")
+    with pytest.raises(
+        ValueError, match=r"own\.py'.* syntax error in .*base\.py, line 2: '\(' was never closed"
+    ):
+        load_config(tmp_path / "own.py")
+
+
+def test_mixed_precision_without_a_gpu_says_what_to_use(config, monkeypatch):
+    from spikevision.jobs import config as module
+
+    options = {"optim_wrapper.type": "AmpOptimWrapper", "optim_wrapper.dtype": "bfloat16"}
+    amp = load_config(config, options=options)
+    monkeypatch.setattr(module, "get_device", lambda: "cpu")
+    with pytest.raises(
+        ValueError, match=r"needs a GPU.*optim_wrapper\.type=OptimWrapper.* and remove dtype"
+    ):
+        check_precision(amp)
+    check_precision(load_config(config))
+    monkeypatch.setattr(module, "get_device", lambda: "cuda")
+    check_precision(amp)
 
 
 def test_a_config_without_task_lists_the_known_scopes(tmp_path):
