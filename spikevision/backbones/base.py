@@ -42,7 +42,7 @@ class SpikingBackbone(BaseModule):
     ``[N, T, C, H, W]`` pass it at every step. (In training, the stem's batch statistics of a static image are
     those of N images, where N x T equal copies have the same mean and variance.)
 
-    Subclasses call ``self._build(stem, stages)`` with a stem on ``[T, N, C, H, W]`` and a module per level.
+    Subclasses set ``neuron_cfg`` and call ``self._build(stem, stages)`` with a stem on ``[T, N, C, H, W]`` and a module per level.
 
     Args:
         levels: Channels and stride of all feature levels, in order.
@@ -83,6 +83,7 @@ class SpikingBackbone(BaseModule):
         self.in_channels = in_channels
         self.out_indices = tuple(out_indices)
         self.frozen_stages = frozen_stages
+        self.neuron_cfg: dict | None = None
 
     def _build(self, stem: nn.Module, stages: Sequence[nn.Module]) -> None:
         assert len(stages) == len(self.levels)
@@ -96,6 +97,10 @@ class SpikingBackbone(BaseModule):
     def feature_specs(self) -> tuple[FeatureSpec, ...]:
         """Channels and true stride of every returned feature map."""
         return tuple(self.levels[index] for index in self.out_indices)
+
+    def readout_neuron_cfg(self) -> dict | None:
+        """Config of the neuron before the published classifier: that of the backbone's neurons."""
+        return self.neuron_cfg
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """Compute the feature maps.

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from spikevision.backbones import MetaSpikeFormer, Spikformer
+from spikevision.backbones import ESpikeFormer, MetaSpikeFormer, Spikformer
 from spikevision.checkpoints.official import convert_official, detect_family, unwrap
 from spikevision.compat.checkpoint import safe_load
 from spikevision.heads.classification import build_classifier
@@ -52,12 +52,13 @@ def import_official(
 
 
 def _expected_shapes(family: str, arch: str, weights: dict[str, Tensor]) -> dict[str, torch.Size]:
-    backbone: dict[str, Any] = dict(type="MetaSpikeFormer", arch=arch)
-    if family != "meta-spikeformer":
-        backbone = dict(type="Spikformer", variant=family.removeprefix("spikformer-"), arch=arch)
-    known = (MetaSpikeFormer if family == "meta-spikeformer" else Spikformer).ARCHS
-    if arch not in known:
-        raise ValueError(f"unknown arch {arch!r} of {family}; known are {list(known)}")
+    classes = {"meta-spikeformer": MetaSpikeFormer, "e-spikeformer": ESpikeFormer}
+    built = classes.get(family, Spikformer)
+    if arch not in built.ARCHS:
+        raise ValueError(f"unknown arch {arch!r} of {family}; known are {list(built.ARCHS)}")
+    backbone: dict[str, Any] = dict(type=built.__name__, arch=arch)
+    if built is Spikformer:
+        backbone["variant"] = family.removeprefix("spikformer-")
     backbone["in_channels"] = weights["backbone.stem.conv.weight"].shape[1]
     with torch.device("meta"):
         model = build_classifier(

@@ -2,9 +2,16 @@
 
 from spikevision.checkpoints.key_map import KeyMap
 
-__all__ = ["META_SPIKEFORMER"]
+__all__ = ["DOWNSAMPLES", "META_SPIKEFORMER"]
 
 _DOWNSAMPLE = {"encode_conv": "conv", "encode_bn": "bn"}
+DOWNSAMPLES = {
+    "downsample1_1": ("backbone.stem", _DOWNSAMPLE),
+    "downsample1_2": ("backbone.stages.1.downsample", _DOWNSAMPLE),
+    "downsample2": ("backbone.stages.2.downsample", _DOWNSAMPLE),
+    "downsample3": ("backbone.stages.3.downsample", _DOWNSAMPLE),
+    "downsample4": ("backbone.stages.4.downsample", _DOWNSAMPLE),
+}
 _CONV_BLOCK = {
     "Conv.pwconv1": "sep_conv.body.expand.conv",
     "Conv.bn1": "sep_conv.body.expand.bn",
@@ -36,11 +43,7 @@ _TRANSFORMER_BLOCK = {
 
 META_SPIKEFORMER = KeyMap(
     scopes={
-        "downsample1_1": ("backbone.stem", _DOWNSAMPLE),
-        "downsample1_2": ("backbone.stages.1.downsample", _DOWNSAMPLE),
-        "downsample2": ("backbone.stages.2.downsample", _DOWNSAMPLE),
-        "downsample3": ("backbone.stages.3.downsample", _DOWNSAMPLE),
-        "downsample4": ("backbone.stages.4.downsample", _DOWNSAMPLE),
+        **DOWNSAMPLES,
         r"ConvBlock1_1\.0": ("backbone.stages.0.block0", _CONV_BLOCK),
         r"ConvBlock1_2\.0": ("backbone.stages.1.block0", _CONV_BLOCK),
         r"ConvBlock2_1\.0": ("backbone.stages.2.block0", _CONV_BLOCK),

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
+from spikevision.checkpoints.e_spikeformer import E_SPIKEFORMER
 from spikevision.checkpoints.key_map import KeyMap
 from spikevision.checkpoints.meta_spikeformer import META_SPIKEFORMER
 from spikevision.checkpoints.spikformer import (
@@ -16,6 +17,7 @@ __all__ = ["FAMILIES", "convert_official", "detect_family", "unwrap"]
 
 FAMILIES: dict[str, KeyMap] = {
     "meta-spikeformer": META_SPIKEFORMER,
+    "e-spikeformer": E_SPIKEFORMER,
     "spikformer-event": SPIKFORMER_EVENT,
     "spikformer-imagenet": SPIKFORMER_IMAGENET,
     "spikformer-cifar": SPIKFORMER_CIFAR,

@@ -106,7 +106,7 @@ def _build_classifier(
         num_classes=num_classes,
         in_channels=built.feature_specs()[-1].channels,
         spiking=name != "Spikformer",
-        neuron=backbone.get("neuron"),
+        neuron=built.readout_neuron_cfg(),
         distillation_head=distillation_head,
     )
     return ImageClassifier(backbone=built, head=head)

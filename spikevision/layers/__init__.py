@@ -1,8 +1,8 @@
 """Blocks on ``[T, N, C, H, W]``: convolutions, attention, residual shortcuts and their exact fusion."""
 
 from spikevision.layers.attention import ATTENTIONS, MaskedSpikingAttention, SpikingSelfAttention
-from spikevision.layers.blocks import mlp_body, sep_conv_body
-from spikevision.layers.conv import ConvBN, DepthwiseSeparableBN, RepConvBN, TimeFolded
+from spikevision.layers.blocks import mlp_body, sep_conv_body, spiking_sep_conv_body
+from spikevision.layers.conv import ConvBN, DepthwiseBN, DepthwiseSeparableBN, RepConvBN, TimeFolded
 from spikevision.layers.feature_spec import FeatureSpec
 from spikevision.layers.fuse import fuse_
 from spikevision.layers.residual import SHORTCUTS, DropPath, SpikingResidual
@@ -11,6 +11,7 @@ __all__ = [
     "ATTENTIONS",
     "SHORTCUTS",
     "ConvBN",
+    "DepthwiseBN",
     "DepthwiseSeparableBN",
     "DropPath",
     "FeatureSpec",
@@ -22,4 +23,5 @@ __all__ = [
     "fuse_",
     "mlp_body",
     "sep_conv_body",
+    "spiking_sep_conv_body",
 ]

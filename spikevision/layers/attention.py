@@ -61,6 +61,8 @@ class SpikingSelfAttention(nn.Module):
         weight: Builds a normalised weight layer for Q, K, V.
         out_weight: Builds the normalised weight layer behind the product.
         scale: Constant factor on the product, whatever the head width.
+        value_weight: Builds the weight layer for V if it differs: V may be wider, ``out_weight`` then narrows it again.
+        attention_v_threshold: Threshold of the neuron behind the product; None takes that of the config.
 
     Raises:
         ValueError: If ``channels`` is no multiple of ``num_heads``.
@@ -77,15 +79,18 @@ class SpikingSelfAttention(nn.Module):
         weight: Callable[[], nn.Module],
         out_weight: Callable[[], nn.Module],
         scale: float = 0.125,
+        value_weight: Callable[[], nn.Module] | None = None,
+        attention_v_threshold: float | None = ATTENTION_V_THRESHOLD,
     ) -> None:
         super().__init__()
         if channels % num_heads:
             raise ValueError(f"{channels} channels do not divide into {num_heads} heads")
         self.num_heads = num_heads
         self.product = self._product(scale)
-        self.q, self.k, self.v = weight(), weight(), weight()
+        self.q, self.k, self.v = weight(), weight(), (value_weight or weight)()
         self.q_neuron, self.k_neuron, self.v_neuron = (build_neuron(neuron) for _ in "qkv")
-        self.attention_neuron = build_neuron(neuron, v_threshold=ATTENTION_V_THRESHOLD)
+        threshold = {} if attention_v_threshold is None else {"v_threshold": attention_v_threshold}
+        self.attention_neuron = build_neuron(neuron, **threshold)
         self.out = out_weight()
 
     def forward(self, x: Tensor) -> Tensor:

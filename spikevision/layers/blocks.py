@@ -2,10 +2,10 @@
 
 from torch import nn
 
-from spikevision.layers.conv import ConvBN, DepthwiseSeparableBN
+from spikevision.layers.conv import ConvBN, DepthwiseBN, DepthwiseSeparableBN
 from spikevision.neurons import build_neuron
 
-__all__ = ["mlp_body", "sep_conv_body"]
+__all__ = ["mlp_body", "sep_conv_body", "spiking_sep_conv_body"]
 
 
 def mlp_body(
@@ -31,4 +31,20 @@ def sep_conv_body(
     body.add_module("expand", ConvBN(channels, channels * ratio))
     body.add_module("neuron", build_neuron(neuron))
     body.add_module("reduce", DepthwiseSeparableBN(channels * ratio, channels, kernel_size))
+    return body
+
+
+def spiking_sep_conv_body(
+    channels: int, *, neuron: dict | None, kernel_size: int, ratio: int = 2
+) -> nn.Sequential:
+    """SepConv of E-SpikeFormer: 1x1 to ``ratio * C``, depthwise and 1x1 back, with a neuron before each of the last two.
+
+    Source: Yao et al., Spike-driven Transformer V3, arXiv:2411.16061.
+    """
+    body = nn.Sequential()
+    body.add_module("expand", ConvBN(channels, channels * ratio))
+    body.add_module("neuron1", build_neuron(neuron))
+    body.add_module("depthwise", DepthwiseBN(channels * ratio, kernel_size))
+    body.add_module("neuron2", build_neuron(neuron))
+    body.add_module("reduce", ConvBN(channels * ratio, channels))
     return body

@@ -11,7 +11,14 @@ from spikevision.ops.depthwise import depthwise_conv2d
 from spikevision.ops.packing import takes_spikes
 from spikevision.ops.time_axis import fold_time, unfold_like
 
-__all__ = ["ConvBN", "DepthwiseConv2d", "DepthwiseSeparableBN", "RepConvBN", "TimeFolded"]
+__all__ = [
+    "ConvBN",
+    "DepthwiseBN",
+    "DepthwiseConv2d",
+    "DepthwiseSeparableBN",
+    "RepConvBN",
+    "TimeFolded",
+]
 
 
 class TimeFolded(nn.Sequential):
@@ -71,6 +78,29 @@ class DepthwiseConv2d(nn.Conv2d):
     def forward(self, x: Tensor) -> Tensor:
         """Convolve each channel, see :func:`spikevision.ops.depthwise.depthwise_conv2d`."""
         return depthwise_conv2d(x, self.weight)
+
+
+class DepthwiseBN(TimeFolded):
+    """Depthwise convolution that keeps the size, and batch normalisation.
+
+    Args:
+        channels: Number of channels C.
+        kernel_size: Side of the square kernel, odd.
+    """
+
+    def __init__(self, channels: int, kernel_size: int) -> None:
+        super().__init__()
+        self.conv = DepthwiseConv2d(channels, kernel_size)
+        self.bn = nn.BatchNorm2d(channels)
+
+    def fused(self) -> TimeFolded:
+        """One depthwise convolution with bias, equal in eval mode."""
+        channels, _, kernel_size, _ = self.conv.weight.shape
+        plain = nn.Conv2d(
+            channels, channels, kernel_size, padding=kernel_size // 2, groups=channels, bias=False
+        ).eval()
+        plain.weight = self.conv.weight
+        return TimeFolded(fuse_conv_bn_eval(plain, self.bn))
 
 
 class DepthwiseSeparableBN(TimeFolded):

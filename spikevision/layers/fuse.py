@@ -2,11 +2,11 @@
 
 from torch import nn
 
-from spikevision.layers.conv import ConvBN, DepthwiseSeparableBN, RepConvBN
+from spikevision.layers.conv import ConvBN, DepthwiseBN, DepthwiseSeparableBN, RepConvBN
 
 __all__ = ["fuse_"]
 
-FUSIBLE = (ConvBN, DepthwiseSeparableBN, RepConvBN)
+FUSIBLE = (ConvBN, DepthwiseBN, DepthwiseSeparableBN, RepConvBN)
 
 
 def fuse_(model: nn.Module, *kinds: type[nn.Module]) -> nn.Module:
@@ -17,7 +17,8 @@ def fuse_(model: nn.Module, *kinds: type[nn.Module]) -> nn.Module:
 
     Args:
         model: Any model in eval mode; changed in place.
-        kinds: Which layers to fuse, of ``ConvBN``, ``DepthwiseSeparableBN`` (the tail of SepConv) and ``RepConvBN``; all three by default.
+        kinds: Which layers to fuse, of ``ConvBN``, ``DepthwiseBN``, ``DepthwiseSeparableBN`` (the tail of SepConv) and ``RepConvBN``;
+            all of them by default.
 
     Returns:
         ``model``.

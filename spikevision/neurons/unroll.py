@@ -29,7 +29,7 @@ def unroll_(model: nn.Module) -> nn.Module:
     between two numbers rounds alike where its sums are exact: ``normalise=True`` with D no power of two is not that.
 
     Args:
-        model: Network in eval mode, changed in place.
+        model: Network in eval mode, changed in place; it is for inference from then on, so no parameter wants a gradient.
 
     Returns:
         ``model``.
@@ -47,7 +47,7 @@ def unroll_(model: nn.Module) -> nn.Module:
     _fuse(model)
     for neuron in neurons:
         neuron.unrolled = True
-    return model
+    return model.requires_grad_(False)
 
 
 def _integer_neurons(model: nn.Module) -> list[IntegerLIF]:

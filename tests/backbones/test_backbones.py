@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from spikevision.backbones import MetaSpikeFormer, Spikformer
+from spikevision.backbones import ESpikeFormer, MetaSpikeFormer, Spikformer
 from spikevision.layers import fuse_
 from spikevision.neurons import SpikingNeuron
 from spikevision.ops import neuron_backend
@@ -18,7 +18,12 @@ def spikformer(variant: str, **settings) -> Spikformer:
     return Spikformer(variant, TINY_SPIKFORMER, **{"time_steps": 2, **settings})
 
 
+def e_spikeformer(**settings) -> ESpikeFormer:
+    return ESpikeFormer({**TINY, "depths": (1, 1)}, **{"time_steps": 2, **settings})
+
+
 BACKBONES = {
+    "e-spikeformer": (e_spikeformer, (2, 3, 32, 48), range(5)),
     "meta": (meta, (2, 3, 32, 48), range(5)),
     "imagenet": (lambda **kw: spikformer("imagenet", **kw), (2, 3, 32, 48), range(4)),
     "cifar": (lambda **kw: spikformer("cifar", **kw), (2, 3, 12, 16), range(4)),
@@ -172,6 +177,7 @@ def test_pretrained_weights_load_by_init_cfg(tmp_path):
         (lambda: MetaSpikeFormer("16m"), r"unknown arch '16m'.*15m.*31m.*55m"),
         (lambda: MetaSpikeFormer(dict(dims=3)), "embed_dims"),
         (lambda: Spikformer("imagenet", "9-512"), r"unknown arch '9-512'.*8-512"),
+        (lambda: ESpikeFormer("15m"), r"unknown arch '15m'.*5m.*10m.*19m"),
         (lambda: Spikformer("video"), r"unknown variant 'video'.*cifar"),
         (lambda: Spikformer("cifar", dict(embed_dims=20, depth=1, num_heads=2)), "multiple of 8"),
         (lambda: meta(time_steps=0), "at least 1, got 0"),

@@ -17,6 +17,7 @@ SPIKFORMER = {
     ("cifar", "4-384", 100): 9_359_380,
     ("event", "2-256", 10): 2_566_666,
 }
+E_SPIKEFORMER = {"5m": 5_105_608, "10m": 10_023_112, "19m": 18_987_504}
 META = {
     ("15m", False): 15_112_208,
     ("31m", False): 31_333_864,
@@ -41,3 +42,8 @@ def test_spikformer_has_the_published_size(variant, arch, classes):
 def test_meta_spikeformer_has_the_published_size(arch, distillation_head):
     backbone = dict(type="MetaSpikeFormer", arch=arch)
     assert count(backbone, 1000, distillation_head) == META[arch, distillation_head]
+
+
+@pytest.mark.parametrize("arch", E_SPIKEFORMER)
+def test_e_spikeformer_has_the_published_size(arch):
+    assert count(dict(type="ESpikeFormer", arch=arch), 1000) == E_SPIKEFORMER[arch]

@@ -12,13 +12,15 @@ ARCH = "2-256"
 BACKBONE = dict(type="Spikformer", variant="event", arch=ARCH)
 
 
-def official_names() -> list[str]:
+def official_names(family: str = "spikformer-event", blocks: int = 2) -> list[str]:
     """Every live official key of the model, found by asking the key map for each of ours."""
-    key_map = FAMILIES["spikformer-event"]
+    key_map = FAMILIES[family]
     names = []
     for pattern, (_, table) in key_map.scopes.items():
         for theirs in table:
-            for prefix in [pattern.replace(r"\.", ".").replace(r"(\d+)", str(i)) for i in (0, 1)]:
+            for prefix in [
+                pattern.replace(r"\.", ".").replace(r"(\d+)", str(i)) for i in range(blocks)
+            ]:
                 for tensor in (
                     "weight",
                     "bias",
@@ -100,3 +102,24 @@ def test_a_truncated_file_is_an_error_and_leaves_no_output(save, tmp_path, capsy
     assert main(["import", str(file), "--arch", ARCH, "-o", str(out)]) == 2
     assert str(file) in capsys.readouterr().err
     assert not out.exists()
+
+
+def test_an_e_spikeformer_comes_home_key_by_key(tmp_path):
+    torch.manual_seed(0)
+    ours = build_classifier(dict(type="ESpikeFormer", arch="5m"), 1000).state_dict()
+    key_map = FAMILIES["e-spikeformer"]
+    official = {}
+    for name in official_names("e-spikeformer", blocks=6):
+        tensor = ours.get(key_map.rename(name))
+        if tensor is not None:
+            is_mlp = ".mlp.fc" in name and tensor.dim() == 4
+            official[name] = tensor.squeeze(-1) if is_mlp else tensor  # Conv1d there
+    assert len(official) == len(ours)
+    file = tmp_path / "V3_5.1M_1x4.pth"
+    torch.save(dict(model=official), file)
+    found = import_official(file, "5m")
+    assert found["meta"]["family"] == "e-spikeformer"
+    assert found["state_dict"].keys() == ours.keys()
+    assert all(torch.equal(found["state_dict"][key], value) for key, value in ours.items())
+    with pytest.raises(ValueError, match="do not fit e-spikeformer 10m"):
+        import_official(file, "10m")

@@ -36,6 +36,21 @@ def test_a_file_without_weights_is_refused():
         ),
         ("meta-spikeformer", "head_kd.bias", "head.fc_distillation.bias"),
         (
+            "e-spikeformer",
+            "ConvBlock2_2.0.Conv.dwconv.1.running_mean",
+            "backbone.stages.2.block1.sep_conv.body.depthwise.bn.running_mean",
+        ),
+        (
+            "e-spikeformer",
+            "block4.1.conv.pwconv2.0.weight",
+            "backbone.stages.4.block1.sep_conv.body.reduce.conv.weight",
+        ),
+        (
+            "e-spikeformer",
+            "block3.5.attn.proj_conv.1.bias",
+            "backbone.stages.3.block5.attention.body.out.bn.bias",
+        ),
+        (
             "spikformer-cifar",
             "block.1.attn.q_linear.bias",
             "backbone.stages.3.block1.attention.body.q.conv.bias",

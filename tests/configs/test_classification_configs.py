@@ -26,6 +26,9 @@ PARAMETERS = {
     "meta-spikeformer-15m_in1k": 15_112_208,
     "meta-spikeformer-31m_in1k": 31_333_864,
     "meta-spikeformer-55m_in1k": 55_350_248,
+    "e-spikeformer-5m_in1k": 5_105_608,
+    "e-spikeformer-10m_in1k": 10_023_112,
+    "e-spikeformer-19m_in1k": 18_987_504,
     "spikformer-8-384_in1k": 16_816_024,
     "spikformer-6-512_in1k": 23_373_352,
     "spikformer-8-512_in1k": 29_689_384,
@@ -55,6 +58,7 @@ RECIPES = {
     310: (None, 5e-4, 20, 1e-5, 300),  # Spikformer, ImageNet and CIFAR
     106: (1e-5, 1e-3, 10, 1e-5, 96),  # Spikformer, event frames
 }
+E_SPIKEFORMER = (4.8e-9, 4.8e-3, 5, 1e-6, 200)  # 200 epochs as well: 6e-4 x 2048 / 256
 FIRST_RATE_OF_310_EPOCHS = {"in1k": 1e-6, "cifar10": 1e-5, "cifar100": 1e-5}
 OPTIMIZERS = {200: ("Lamb", 0.05), 50: ("Lamb", 0.05), 106: ("AdamW", 0.06)}
 OPTIMIZERS_OF_310_EPOCHS = {"in1k": 0.05, "cifar10": 0.06, "cifar100": 0.06}
@@ -150,6 +154,7 @@ def test_architecture_in_the_name_is_the_one_that_is_built(path):
         == {
             "meta-spike": "spikevision.MetaSpikeFormer",
             "spik": "spikevision.Spikformer",
+            "e-spike": "spikevision.ESpikeFormer",
         }[family]
     )
 
@@ -204,7 +209,9 @@ def test_optimizer_is_the_published_one(path):
 @pytest.mark.parametrize("path", PUBLISHED, ids=named)
 def test_learning_rate_goes_the_published_way(path):
     config = load(path)
-    first, peak, warm, last, cold = RECIPES[config.train_cfg.max_epochs]
+    is_e_spikeformer = path.stem.startswith("e-spikeformer")
+    recipe = E_SPIKEFORMER if is_e_spikeformer else RECIPES[config.train_cfg.max_epochs]
+    first, peak, warm, last, cold = recipe
     rates = learning_rates(config)
     assert rates[0] == pytest.approx(first or FIRST_RATE_OF_310_EPOCHS[data_of(path)])
     assert rates[warm] == max(rates) == pytest.approx(peak)

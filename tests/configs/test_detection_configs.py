@@ -20,6 +20,8 @@ PARAMETERS = {
     "mask-rcnn_meta-spikeformer-15m_t4_8xb2-12e_coco": 34_863_320,
     "mask-rcnn_meta-spikeformer-31m_t1_8xb2-12e_coco": 51_053_040,
     "mask-rcnn_meta-spikeformer-55m_t1_8xb2-12e_coco": 75_007_728,
+    "mask-rcnn_e-spikeformer-10m_t1_8xb2-12e_coco": 21_172_240,
+    "mask-rcnn_e-spikeformer-19m_t1_8xb2-12e_coco": 38_738_616,
     "cascade-mask-rcnn_meta-spikeformer-15m_t1_8xb2-36e_coco": 67_791_590,
     "retinanet_meta-spikeformer-15m_t1_8xb2-12e_coco": 24_595_676,
     "fcos_meta-spikeformer-15m_t1_8xb2-12e_coco": 22_809_410,

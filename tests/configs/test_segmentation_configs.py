@@ -19,6 +19,8 @@ PARAMETERS = {
     "semantic-fpn_meta-spikeformer-15m_t4_4xb4-160k_ade20k-512x512": 16_470_142,
     "semantic-fpn_meta-spikeformer-31m_t1_4xb4-160k_ade20k-512x512": 35_066_262,
     "semantic-fpn_meta-spikeformer-55m_t1_4xb4-160k_ade20k-512x512": 58_992_278,
+    "semantic-fpn_e-spikeformer-10m_t1_4xb4-160k_ade20k-512x512": 11_479_542,
+    "semantic-fpn_e-spikeformer-19m_t1_4xb4-160k_ade20k-512x512": 20_346_462,
     "upernet_meta-spikeformer-15m_t1_4xb4-160k_ade20k-512x512": 22_599_614,
 }
 

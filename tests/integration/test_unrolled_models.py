@@ -16,6 +16,7 @@ BACKBONES = {
     "meta": dict(type="MetaSpikeFormer", arch=META),
     "meta, sew, sdsa1": dict(type="MetaSpikeFormer", arch=META, shortcut="sew", attention="sdsa1"),
     "meta, vanilla": dict(type="MetaSpikeFormer", arch=META, shortcut="vanilla"),
+    "e-spikeformer": dict(type="ESpikeFormer", arch=META),
     "spikformer": dict(type="Spikformer", variant="imagenet", arch=SPIKFORMER),
     "spikformer, cifar": dict(type="Spikformer", variant="cifar", arch=SPIKFORMER),
     "spikformer, events": dict(type="Spikformer", variant="event", arch=SPIKFORMER),

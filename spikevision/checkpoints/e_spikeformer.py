@@ -1,0 +1,54 @@
+"""Names of the official E-SpikeFormer weights (base models of Spike-driven Transformer V3)."""
+
+from spikevision.checkpoints.key_map import KeyMap
+from spikevision.checkpoints.meta_spikeformer import DOWNSAMPLES
+
+__all__ = ["E_SPIKEFORMER"]
+
+_LAYER = {"0": "conv", "1": "bn"}  # a published Sequential of convolution and norm
+
+
+def _sep_conv(theirs: str, ours: str) -> dict[str, str]:
+    names = {"pwconv1": "expand", "dwconv": "depthwise", "pwconv2": "reduce"}
+    return {
+        f"{theirs}.{name}.{index}": f"{ours}.body.{our}.{kind}"
+        for name, our in names.items()
+        for index, kind in _LAYER.items()
+    }
+
+
+_CONV_BLOCK = _sep_conv("Conv", "sep_conv") | {
+    f"{kind}{index}": f"channel_conv.body.fc{index}.{kind}"
+    for index in (1, 2)
+    for kind in ("conv", "bn")
+}
+_TRANSFORMER_BLOCK = (
+    _sep_conv("conv", "sep_conv")
+    | {
+        f"attn.{theirs}_conv.{index}": f"attention.body.{ours}.{kind}"
+        for theirs, ours in {"q": "q", "k": "k", "v": "v", "proj": "out"}.items()
+        for index, kind in _LAYER.items()
+    }
+    | {
+        f"mlp.fc{index}_{kind}": f"mlp.body.fc{index}.{kind}"
+        for index in (1, 2)
+        for kind in ("conv", "bn")
+    }
+)
+
+E_SPIKEFORMER = KeyMap(
+    scopes={
+        **DOWNSAMPLES,
+        r"ConvBlock1_1\.0": ("backbone.stages.0.block0", _CONV_BLOCK),
+        r"ConvBlock1_2\.0": ("backbone.stages.1.block0", _CONV_BLOCK),
+        r"ConvBlock2_1\.0": ("backbone.stages.2.block0", _CONV_BLOCK),
+        r"ConvBlock2_2\.0": ("backbone.stages.2.block1", _CONV_BLOCK),
+        r"block3\.(\d+)": (r"backbone.stages.3.block\1", _TRANSFORMER_BLOCK),
+        r"block4\.(\d+)": (r"backbone.stages.4.block\1", _TRANSFORMER_BLOCK),
+        "head": ("head.fc", {"": ""}),
+    },
+    dead=(),
+    signature=frozenset(
+        {"downsample1_1.encode_conv.weight", "ConvBlock1_1.0.Conv.pwconv1.0.weight"}
+    ),
+)
