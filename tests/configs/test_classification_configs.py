@@ -219,7 +219,7 @@ def test_learning_rate_goes_the_published_way(path):
     assert rates[(warm + cold) // 2] == pytest.approx(half_cosine(peak, last, warm, cold), rel=1e-3)
     # mmengine stops one step before the end of the half cosine
     tail = config.train_cfg.max_epochs + 1 - cold
-    assert rates[cold:] == pytest.approx([last] * tail, rel=0.05)
+    assert rates[cold:] == pytest.approx([last] * tail, rel=0.1)
 
 
 def half_cosine(peak: float, last: float, warm: int, cold: int) -> float:
