@@ -1,7 +1,7 @@
-"""Ray of our own for tests: in a network that is loopback only where root allows, and gone afterwards."""
+"""One Ray for all tests that need one: in a network that is loopback only where root allows, and gone afterwards."""
 
 import os
-import secrets
+import re
 import shutil
 import subprocess
 import sys
@@ -11,9 +11,15 @@ from pathlib import Path
 
 import psutil
 import pytest
-from tiny_training import CONFIG, write_pictures
+from tiny_training import CONFIG, SPIKING, write_pictures
 
 REPOSITORY = Path(__file__).parents[2]
+HEAD = """
+from spikevision.cluster.session import session
+with session("local", cpus=4) as ray:
+    print(ray.get_runtime_context().gcs_address, flush=True)
+    input()
+"""
 
 
 @pytest.fixture(scope="session")
@@ -31,41 +37,50 @@ def loopback() -> Iterator[list[str]]:
         subprocess.run(["ip", "netns", "del", name], check=True)
 
 
-@pytest.fixture
-def ray_environment(tmp_path: Path) -> Iterator[dict[str, str]]:
-    """Environment for commands that start Ray; whatever they leave behind is ended, and is a failure."""
+@pytest.fixture(scope="session")
+def ray_environment(tmp_path_factory) -> Iterator[dict[str, str]]:
+    """Environment of all commands that talk to the Ray of the tests."""
     folder = tempfile.mkdtemp(prefix="sv", dir="/tmp")  # Ray's sockets need short paths
     yield {
         **os.environ,
         "PYTHONPATH": f"{REPOSITORY}:{Path(__file__).parent}",
         "OMP_NUM_THREADS": "1",
         "RAY_TMPDIR": folder,
-        "RAY_AUTH_TOKEN_PATH": str(tmp_path / "token"),
+        "RAY_AUTH_TOKEN_PATH": str(tmp_path_factory.mktemp("secret") / "token"),
         "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.3",
-        "SABOTEUR_FOLDER": str(tmp_path),
+        "RAY_raylet_start_wait_time_s": "300",  # a busy machine
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+        "AWS_EC2_METADATA_DISABLED": "true",
     }
-    left = processes_of(folder)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def ray_address(loopback, ray_environment) -> Iterator[str]:
+    """Address of a Ray as ``--address local`` starts it; that it ends with its driver is checked at the end."""
+    head = subprocess.Popen(
+        [*loopback, sys.executable, "-c", HEAD],
+        env=ray_environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert head.stdout is not None
+    address = next(line.strip() for line in head.stdout if re.fullmatch(r"[\d.]+:\d+\s*", line))
+    started = psutil.Process(head.pid).children(recursive=True)
+    yield address
+    head.communicate("\n", timeout=120)
+    left = psutil.wait_procs(started, timeout=30)[1]
     for process in left:
         process.kill()
-    shutil.rmtree(folder, ignore_errors=True)
     assert not left, f"still running: {left}"
+    assert head.returncode == 0
 
 
-def processes_of(folder: str) -> list[psutil.Process]:
-    """Processes of the Ray that has its files in a folder."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if process.environ().get("RAY_TMPDIR") == folder and process.pid != os.getpid():
-                found.append(process)
-        except psutil.Error:
-            continue
-    return psutil.wait_procs(found, timeout=10)[1]
-
-
-@pytest.fixture
-def spikevision(loopback, ray_environment):
-    """Words and environment that run the command line: ``Popen(spikevision("train", ...), env=...)``."""
+@pytest.fixture(scope="session")
+def spikevision(loopback):
+    """Words that run the command line: ``run(spikevision("train", ...), env=ray_environment)``."""
 
     def command(*words: object) -> list[str]:
         return [*loopback, sys.executable, "-m", "spikevision.cli.main", *map(str, words)]
@@ -73,31 +88,32 @@ def spikevision(loopback, ray_environment):
     return command
 
 
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory) -> Path:
+    return write_pictures(tmp_path_factory.mktemp("pictures"))
+
+
+@pytest.fixture(scope="session")
+def write_config(pictures):
+    """Write the tiny training of a spiking network: 20 steps an epoch on two workers, a checkpoint every 7 steps."""
+
+    def write(folder: Path) -> Path:
+        model = {key: value for key, value in SPIKING.items() if key != "_delete_"}
+        hook = {"type": "Saboteur", "folder": str(folder)}
+        text = CONFIG.format(root=pictures, imports=["saboteur"], hooks=[hook])
+        text += (
+            f"model = {model!r}\n"
+            "train_dataloader.update(dataset=dict(type='RepeatDataset', times=8,"
+            " dataset=train_dataloader['dataset']))\n"
+            "default_hooks['checkpoint'].update(by_epoch=False, interval=7, max_keep_ckpts=2)\n"
+        )
+        path = folder / "tiny.py"
+        path.write_text(text)
+        return path
+
+    return write
+
+
 @pytest.fixture
-def cluster_config(tmp_path: Path) -> Path:
-    """The tiny training of a spiking network, 20 steps an epoch on two workers, a checkpoint every 7 steps."""
-    from tiny_training import SPIKING
-
-    write_pictures(tmp_path / "data")
-    model = {key: value for key, value in SPIKING.items() if key != "_delete_"}
-    text = CONFIG.format(
-        root=tmp_path / "data",
-        imports=["saboteur"],
-        hooks=[{"type": "Saboteur", "folder": str(tmp_path)}],
-    )
-    text += (
-        f"model = {model!r}\n"
-        "train_dataloader.update(dataset=dict(type='RepeatDataset', times=8,"
-        " dataset=train_dataloader['dataset']))\n"
-        "default_hooks['checkpoint'].update(by_epoch=False, interval=7, max_keep_ckpts=2)\n"
-    )
-    path = tmp_path / "tiny.py"
-    path.write_text(text)
-    return path
-
-
-@pytest.fixture
-def storage_folder() -> Iterator[str]:
-    """A folder in which nothing of another test is."""
-    with tempfile.TemporaryDirectory(prefix=f"runs_{secrets.token_hex(2)}") as folder:
-        yield folder
+def cluster_config(write_config, tmp_path) -> Path:
+    return write_config(tmp_path)

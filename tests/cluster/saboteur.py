@@ -16,25 +16,27 @@ from mmengine.registry import HOOKS, METRICS, TRANSFORMS
 
 @HOOKS.register_module()
 class Saboteur(Hook):
-    """Write losses into ``folder``; where the environment says so, end this process, or the driver, at an iteration."""
+    """Write losses into ``folder``; at the iteration that a file there names end the second process, or wait."""
 
     priority = "VERY_LOW"
 
     def __init__(self, *, folder):
-        self.folder = Path(os.environ.get("SABOTEUR_FOLDER", folder))
+        self.folder = Path(folder)
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
         row = {"iter": runner.iter, "loss": float(outputs["loss"]), "pid": os.getpid()}
         with (self.folder / f"losses_{get_rank()}.jsonl").open("a") as file:
             file.write(json.dumps(row) + "\n")
-        mark = self.folder / "struck"
-        told = os.environ.get("SABOTEUR_KILLS_WORKER_AT") == str(runner.iter) and get_rank() == 1
-        if told and not mark.exists():
-            mark.touch()
+        if get_rank() == 1 and self._told("kill_at", runner.iter):
+            (self.folder / "kill_at").unlink()
             os.kill(os.getpid(), signal.SIGKILL)
-        if str(runner.iter) == os.environ.get("SABOTEUR_WAITS_AT") and not mark.exists():
+        if self._told("wait_at", runner.iter):
             (self.folder / "reached").touch()
-            time.sleep(60)
+            time.sleep(120)
+
+    def _told(self, what, iteration):
+        file = self.folder / what
+        return file.exists() and file.read_text() == str(iteration)
 
 
 @TRANSFORMS.register_module()

@@ -1,6 +1,8 @@
-"""Evaluates each given job in one process and over actors, in one Ray; prints the results as one JSON line.
+"""Evaluates each given job in one process and over actors; prints the results as one JSON line.
 
-Arguments: work folder, then a config and a checkpoint per job.
+All sizes for the first job; for the others two actors, one of which is killed: a process takes seconds to start.
+
+Arguments: address of Ray, work folder, then a config and a checkpoint per job.
 """
 
 import json
@@ -23,17 +25,17 @@ def outcome(result) -> dict:
     }
 
 
-def main(folder: Path, jobs) -> None:
+def main(address: str, folder: Path, jobs) -> None:
     mark = folder / "struck"
     found = []
-    with session("local", cpus=3):
-        for config, checkpoint in jobs:
+    with session(address):
+        for number, (config, checkpoint) in enumerate(jobs):
             spec = RunSpec(
                 config=config, checkpoint=checkpoint, work_dir=str(folder), spike_stats=True
             )
             mark.touch()
             outcomes = {"one process": outcome(job.evaluate(spec))}
-            for actors in (1, 3):
+            for actors in (1, 3) if number == 0 else ():
                 cluster = ClusterSpec(workers=(actors, actors))
                 outcomes[f"{actors} actors"] = outcome(evaluate(spec, cluster))
             mark.unlink()
@@ -44,4 +46,4 @@ def main(folder: Path, jobs) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), list(zip(sys.argv[2::2], sys.argv[3::2], strict=True)))
+    main(sys.argv[1], Path(sys.argv[2]), list(zip(sys.argv[3::2], sys.argv[4::2], strict=True)))

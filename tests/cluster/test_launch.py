@@ -23,19 +23,18 @@ def weights(path) -> dict[str, torch.Tensor]:
     return torch.load(path, weights_only=True)["state_dict"]
 
 
-@pytest.fixture
-def undisturbed(cluster_config, ray_environment, loopback, tmp_path):
+@pytest.fixture(scope="module")
+def undisturbed(write_config, ray_environment, loopback, tmp_path_factory):
     """The same config on two processes of torchrun: its losses and final weights."""
-    folder = tmp_path / "undisturbed"
-    folder.mkdir()
+    folder = tmp_path_factory.mktemp("undisturbed")
     done = subprocess.run(
         [
             *(*loopback, sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2"),
             *("--master-addr=127.0.0.1", "--master-port=29617"),
-            *("-m", "spikevision.cli.main", "train", str(cluster_config)),
+            *("-m", "spikevision.cli.main", "train", str(write_config(folder))),
             *("--work-dir", str(folder / "runs"), "--launcher", "pytorch"),
         ],
-        env={**ray_environment, "SABOTEUR_FOLDER": str(folder)},
+        env=ray_environment,
         capture_output=True,
         text=True,
     )
@@ -57,12 +56,13 @@ def assert_equals(undisturbed, folder, checkpoint) -> None:
 @pytest.mark.ray
 @pytest.mark.slow
 def test_a_run_whose_worker_is_killed_in_mid_epoch_equals_the_undisturbed_one_to_the_bit(
-    cluster_config, undisturbed, spikevision, ray_environment, tmp_path
+    cluster_config, undisturbed, spikevision, ray_environment, ray_address, tmp_path
 ):
+    (tmp_path / "kill_at").write_text("31")
     done = subprocess.run(
         spikevision("train", cluster_config, "--workers", 2, "--name", "one")
-        + ["--storage", str(tmp_path / "runs")],
-        env={**ray_environment, "SABOTEUR_KILLS_WORKER_AT": "31"},
+        + ["--address", ray_address, "--storage", str(tmp_path / "runs")],
+        env=ray_environment,
         capture_output=True,
         text=True,
     )
@@ -76,7 +76,6 @@ def test_a_run_whose_worker_is_killed_in_mid_epoch_equals_the_undisturbed_one_to
     assert all("accuracy/top1" in row for row in history)
     record = json.loads((run / "run.json").read_text())
     assert (record["status"], record["iter"], record["resumed"]) == ("finished", 60, 1)
-    assert os.stat(tmp_path / "token").st_mode & 0o777 == 0o600
 
 
 def rows(path) -> list[dict]:
@@ -87,8 +86,6 @@ def rows(path) -> list[dict]:
 def s3(loopback, ray_environment):
     """URI of an S3-like storage on loopback."""
     port = 5917
-    keys = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
-    ray_environment.update(keys, AWS_EC2_METADATA_DISABLED="true")
     server = subprocess.Popen(
         [*loopback, sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
         stdout=subprocess.DEVNULL,
@@ -113,17 +110,19 @@ def s3(loopback, ray_environment):
 @pytest.mark.ray
 @pytest.mark.slow
 def test_a_run_in_s3_whose_driver_is_killed_goes_on_to_the_bit_when_the_command_is_given_again(
-    cluster_config, undisturbed, spikevision, ray_environment, loopback, s3, tmp_path
+    cluster_config, undisturbed, spikevision, ray_environment, ray_address, loopback, s3, tmp_path
 ):
-    command = spikevision("train", cluster_config, "--workers", 2, "--name", "one", "--storage", s3)
-    driver = subprocess.Popen(command, env={**ray_environment, "SABOTEUR_WAITS_AT": "31"})
+    command = spikevision("train", cluster_config, "--workers", 2, "--name", "one")
+    command += ["--address", ray_address, "--storage", s3]
+    (tmp_path / "wait_at").write_text("31")
+    driver = subprocess.Popen(command, env=ray_environment)
     until(lambda: (tmp_path / "reached").exists(), driver)
     second = subprocess.run(command, env=ray_environment, capture_output=True, text=True)
     assert second.returncode == 2
     assert "is driven by process" in second.stderr
     driver.kill()
     driver.wait()
-    (tmp_path / "struck").touch()
+    (tmp_path / "wait_at").unlink()
     done = subprocess.run(command, env=ray_environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     assert "last checkpoint: s3://runs/tests/one/epoch_3_iter_60/checkpoint.pth" in done.stdout
@@ -141,7 +140,7 @@ def test_a_run_in_s3_whose_driver_is_killed_goes_on_to_the_bit_when_the_command_
     assert "RayTrainWorker" not in again.stdout + again.stderr  # nothing was left to do
 
 
-def until(reached, process, *, seconds: float = 200) -> None:
+def until(reached, process, *, seconds: float = 400) -> None:
     end = time.monotonic() + seconds
     while not reached():
         assert process.poll() is None, "ended too early"

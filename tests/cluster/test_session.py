@@ -1,6 +1,5 @@
 import json
 import os
-import re
 import subprocess
 import sys
 import time
@@ -9,12 +8,6 @@ import pytest
 
 from spikevision.cluster.session import session
 
-HEAD = """
-from spikevision.cluster.session import session
-with session("local", cpus=1) as ray:
-    print(ray.get_runtime_context().gcs_address, flush=True)
-    input()
-"""
 GUEST = """
 import json, sys, time
 from spikevision.cluster.session import session
@@ -54,18 +47,10 @@ def test_a_public_address_without_tls_is_refused(monkeypatch):
 @pytest.mark.ray
 @pytest.mark.slow
 def test_only_the_right_token_gets_in_and_the_others_hear_it_soon(
-    loopback, ray_environment, tmp_path
+    loopback, ray_environment, ray_address, tmp_path
 ):
-    python = [*loopback, sys.executable, "-c"]
-    head = subprocess.Popen(
-        [*python, HEAD],
-        env=ray_environment,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    address = next(line.strip() for line in head.stdout if re.fullmatch(r"[\d.]+:\d+\s*", line))
-    assert address.startswith("127.0.0.1:")
+    assert ray_address.startswith("127.0.0.1:")
+    assert os.stat(ray_environment["RAY_AUTH_TOKEN_PATH"]).st_mode & 0o777 == 0o600
     answers = {}
     for name, change in {
         "right": {},
@@ -73,17 +58,14 @@ def test_only_the_right_token_gets_in_and_the_others_hear_it_soon(
         "none": {"RAY_AUTH_TOKEN_PATH": str(tmp_path / "nothing")},
     }.items():
         done = subprocess.run(
-            [*python, GUEST, address],
+            [*loopback, sys.executable, "-c", GUEST, ray_address],
             env={**ray_environment, **change},
             capture_output=True,
             text=True,
         )
         assert done.returncode == 0, done.stderr
         answers[name], seconds = json.loads(done.stdout.splitlines()[-1])
-        assert name == "right" or seconds < 15
+        assert name == "right" or seconds < 30  # most of it is the import of Ray
     assert answers["right"] == 42
     assert "refuses us" in answers["wrong"]
     assert "no token" in answers["none"]
-    assert os.stat(tmp_path / "token").st_mode & 0o777 == 0o600
-    head.communicate("\n", timeout=60)
-    assert head.returncode == 0
