@@ -55,7 +55,7 @@ class ReportHook(Hook):
         self._history = History(storage, f"{name}/metrics.jsonl")
         self._metrics: dict[str, Any] = {}
         self._closed_iter = self._reported_iter = 0
-        self._notice_heard = False
+        self._notice_heard = self._pending = False
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         """Give this process its own state; after a change of size all take that of the first."""
@@ -89,17 +89,17 @@ class ReportHook(Hook):
         if runner.iter > self._closed_iter and self._at_epoch_start(runner):
             self._close_epoch(runner)
             done = runner.epoch if self._by_epoch else runner.iter
-            if done % self._interval == 0:
+            if done % self._interval == 0 or self._pending:
                 self._report(runner, iteration=runner.iter)
 
     def after_train_iter(self, runner: Runner, batch_idx: int, **_: Any) -> None:
         """Report within an epoch, but not within accumulated gradients, which no checkpoint holds."""
+        if batch_idx + 1 == len(runner.train_loop.dataloader):
+            return  # the end of an epoch is reported after its validation
         iteration = runner.iter + 1
-        stepped = getattr(runner.optim_wrapper, "should_update", lambda: True)()
-        last = batch_idx + 1 == len(runner.train_loop.dataloader)
-        due = not self._by_epoch and iteration % self._interval == 0 and not last
-        due = self._notice_came(iteration) or due
-        if due and stepped:
+        due = not self._by_epoch and iteration % self._interval == 0
+        self._pending = self._notice_came(iteration) or due or self._pending
+        if self._pending and getattr(runner.optim_wrapper, "should_update", lambda: True)():
             self._report(runner, iteration=iteration)
 
     def after_train(self, runner: Runner) -> None:
@@ -145,6 +145,7 @@ class ReportHook(Hook):
                 checkpoint_dir_name=f"epoch_{runner.epoch}_iter_{iteration}",
             )
         self._reported_iter = iteration
+        self._pending = False
 
 
 def _own_file() -> str:

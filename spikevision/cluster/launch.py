@@ -46,7 +46,10 @@ def train(spec: RunSpec, cluster: ClusterSpec) -> ClusterResult:
     with DriverLock(storage, name):
         record = storage.read_json(f"{name}/{RECORD}") or {}
         if record.get("status") != "finished":
-            print_log(f"run {name} in {storage.location(name)}", "current")
+            print_log(
+                f"run folder: {storage.location(name)}; the same command with --name {name} goes on with this run",
+                "current",
+            )
             _run(config, spec, cluster, storage_uri=storage.uri, name=name)
     return result_of(storage, name)
 
@@ -126,6 +129,8 @@ def _fit(
     from spikevision.cluster.worker import train_loop
 
     least, most = cluster.workers
+    if least < most:  # how long to wait for a lost machine before going on without it
+        os.environ.setdefault("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", "30")
     best = saver.get("save_best")
     kept = int(saver.get("max_keep_ckpts", -1))
     trainer = TorchTrainer(

@@ -17,7 +17,6 @@ OBJECT_STORE_BYTES = 1 << 30
 SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",  # relative data paths of a config mean the folder of the user
-    "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "20",  # how long a lost machine is waited for
 }
 
 
@@ -55,17 +54,15 @@ def session(address: str, *, cpus: int | None = None) -> Iterator[Any]:
         return
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
-    if address == "local":
-        require_token(create=True)
-        ray = _import_ray()
-        _start(ray, cpus)
-    else:
-        if address != "auto":
-            _check_reachable(address)
-        require_token(create=False)
-        ray = _import_ray()
-        _attach(ray, address)
+    if address not in ("local", "auto"):
+        _check_reachable(address)
+    require_token(create=address == "local")
+    ray = _import_ray()
     try:
+        if address == "local":
+            _start(ray, cpus)
+        else:
+            _attach(ray, address)
         yield ray
     finally:
         ray.shutdown()  # ends our own Ray; from another one it only takes leave

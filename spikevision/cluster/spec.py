@@ -72,11 +72,7 @@ def parse_workers(text: str) -> tuple[int, int]:
     match = re.fullmatch(r"(\d+)(?::(\d+))?", text.strip())
     if not match:
         raise ValueError(f"--workers takes N or MIN:MAX, got {text!r}")
-    least = int(match[1])
-    most = int(match[2] or least)
-    if not 1 <= least <= most:
-        raise ValueError(f"--workers {text}: expected 1 <= MIN <= MAX")
-    return least, most
+    return int(match[1]), int(match[2] or match[1])
 
 
 def per_worker_batch(batch_size: int, *, workers: tuple[int, int], world_size: int) -> int:

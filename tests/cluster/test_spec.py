@@ -1,7 +1,12 @@
 import subprocess
 import sys
+from unittest.mock import patch
 
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from mmengine.dataset import DefaultSampler
+from torch.utils.data import BatchSampler
 
 from spikevision.cluster.spec import ClusterSpec, parse_workers, per_worker_batch
 
@@ -11,7 +16,7 @@ def test_workers_are_a_number_or_a_range():
     assert parse_workers("2:8") == (2, 8)
 
 
-@pytest.mark.parametrize("text", ["0", "4:2", "two", "1:2:3", "-1", "2:"])
+@pytest.mark.parametrize("text", ["two", "1:2:3", "-1", "2:", ""])
 def test_other_workers_are_refused(text):
     with pytest.raises(ValueError, match="--workers"):
         parse_workers(text)
@@ -20,7 +25,8 @@ def test_other_workers_are_refused(text):
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"workers": (3, 2)}, "1 <= MIN <= MAX"),
+        ({"workers": (3, 2)}, "3:2: expected 1 <= MIN <= MAX"),
+        ({"workers": (0, 0)}, "1 <= MIN <= MAX"),
         ({"gpus_per_worker": -1.0}, "0 or more"),
         ({"name": "../other"}, "it becomes a folder"),
         ({"max_failures": -2}, "without end"),
@@ -53,3 +59,37 @@ def test_neither_the_package_nor_its_help_load_ray():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "--workers" in done.stdout
+
+
+@given(
+    batch_size=st.integers(1, 4),
+    workers=st.sampled_from([(1, 2), (2, 3), (2, 4), (1, 3)]),
+    length=st.integers(30, 60),
+)
+def test_a_step_sees_the_same_samples_at_every_size_that_divides_the_batch(
+    batch_size, workers, length
+):
+    sizes = range(workers[0], workers[1] + 1)
+    assume(all(batch_size * workers[1] % size == 0 for size in sizes))
+    steps = [
+        samples_by_step(
+            length, size, per_worker_batch(batch_size, workers=workers, world_size=size)
+        )
+        for size in sizes
+    ]
+    for other in steps[1:]:
+        assert len(other) == len(steps[0])
+        assert other[:-1] == steps[0][:-1]  # the last step is filled up with samples of the first
+
+
+def samples_by_step(length: int, world_size: int, batch_size: int) -> list[set[int]]:
+    """Samples that all processes together see at each step of an epoch."""
+    steps: list[set[int]] = []
+    for rank in range(world_size):
+        place = (rank, world_size)
+        with patch("mmengine.dataset.sampler.get_dist_info", return_value=place):
+            sampler = DefaultSampler(range(length), shuffle=True, seed=1)
+        for step, batch in enumerate(BatchSampler(sampler, batch_size, False)):
+            steps += [set()] * (step + 1 - len(steps))
+            steps[step] = steps[step] | set(batch)
+    return steps

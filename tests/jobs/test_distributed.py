@@ -8,7 +8,7 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from spikevision.jobs.distributed import start_processes
+from spikevision.jobs.distributed import _gather_by_network, start_processes
 
 
 def torchrun(config, work_dir, *more) -> list[str]:
@@ -28,6 +28,20 @@ def test_the_pytorch_launcher_without_torchrun_is_refused(monkeypatch):
     monkeypatch.delenv("RANK", raising=False)
     with pytest.raises(ValueError, match="torchrun"):
         start_processes("pytorch", Config({}))
+
+
+@pytest.mark.parametrize(
+    ("evaluator", "metrics"),
+    [
+        ({"type": "Accuracy"}, lambda it: [it]),
+        ([{"type": "CocoMetric"}, {"type": "Accuracy"}], lambda it: it),
+        ({"type": "Evaluator", "metrics": [{"type": "IoUMetric"}]}, lambda it: it["metrics"]),
+    ],
+)
+def test_metrics_gather_by_the_process_group_and_not_by_a_folder(evaluator, metrics):
+    evaluator = Config({"it": evaluator}).it
+    _gather_by_network(evaluator)
+    assert all(metric["collect_device"] == "gpu" for metric in metrics(evaluator))
 
 
 @pytest.mark.slow
