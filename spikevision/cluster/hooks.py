@@ -11,7 +11,7 @@ import torch
 from mmengine.dist import get_rank, get_world_size
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
-from mmengine.runner import Runner
+from mmengine.runner import EpochBasedTrainLoop, Runner
 
 from spikevision.cluster.history import History
 from spikevision.cluster.storage import Storage
@@ -56,6 +56,7 @@ class ReportHook(Hook):
         self._metrics: dict[str, Any] = {}
         self._closed_iter = self._reported_iter = 0
         self._notice_heard = self._pending = False
+        self._has_epochs = True
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         """Give this process its own state; after a change of size all take that of the first."""
@@ -77,43 +78,47 @@ class ReportHook(Hook):
         if get_world_size() > 1 and not is_model_wrapper(runner.model):
             raise RuntimeError("several processes, but the model is not wrapped for them")
         self._closed_iter = self._reported_iter = runner.iter
+        self._has_epochs = isinstance(runner.train_loop, EpochBasedTrainLoop)
         if get_rank() == 0:
             self._history.cut(runner.iter)
 
     def after_val_epoch(self, runner: Runner, metrics: Mapping[str, float] | None = None) -> None:
-        """Keep the metrics for the row of this epoch."""
+        """Keep the metrics for the row of this epoch; a training without epochs has a row per validation."""
         self._metrics = dict(metrics or {})
+        if not self._has_epochs:
+            self._close_row(runner)
 
     def before_train_epoch(self, runner: Runner) -> None:
         """Close the epoch before, if one was trained."""
         if runner.iter > self._closed_iter and self._at_epoch_start(runner):
-            self._close_epoch(runner)
+            self._close_row(runner)
             done = runner.epoch if self._by_epoch else runner.iter
-            if done % self._interval == 0 or self._pending:
+            if done % self._interval == 0 or (self._pending and _stepped(runner)):
                 self._report(runner, iteration=runner.iter)
 
     def after_train_iter(self, runner: Runner, batch_idx: int, **_: Any) -> None:
         """Report within an epoch, but not within accumulated gradients, which no checkpoint holds."""
-        if batch_idx + 1 == len(runner.train_loop.dataloader):
+        if self._has_epochs and batch_idx + 1 == len(runner.train_loop.dataloader):
             return  # the end of an epoch is reported after its validation
         iteration = runner.iter + 1
         due = not self._by_epoch and iteration % self._interval == 0
         self._pending = self._notice_came(iteration) or due or self._pending
-        if self._pending and getattr(runner.optim_wrapper, "should_update", lambda: True)():
+        if self._pending and _stepped(runner):
             self._report(runner, iteration=iteration)
 
     def after_train(self, runner: Runner) -> None:
         """Report the end."""
         if runner.iter > self._closed_iter:
-            self._close_epoch(runner)
+            self._close_row(runner)
         if runner.iter > self._reported_iter:
             self._report(runner, iteration=runner.iter)
 
     def _at_epoch_start(self, runner: Runner) -> bool:
-        return bool(runner.iter == runner.epoch * len(runner.train_loop.dataloader))
+        batches = len(runner.train_loop.dataloader)
+        return self._has_epochs and bool(runner.iter == runner.epoch * batches)
 
-    def _close_epoch(self, runner: Runner) -> None:
-        """Add the row of an epoch to the history."""
+    def _close_row(self, runner: Runner) -> None:
+        """Add a row to the history."""
         row = {"epoch": runner.epoch, "iter": runner.iter, "time": time.time(), **self._metrics}
         if "train/loss" in runner.message_hub.log_scalars:
             row["loss"] = float(runner.message_hub.get_scalar("train/loss").current())
@@ -150,6 +155,11 @@ class ReportHook(Hook):
 
 def _own_file() -> str:
     return f"process_{get_rank()}_of_{get_world_size()}.pt"
+
+
+def _stepped(runner: Runner) -> bool:
+    """Whether no gradients wait to be accumulated."""
+    return bool(getattr(runner.optim_wrapper, "should_update", lambda: True)())
 
 
 def _buffers(runner: Runner) -> dict[str, torch.Tensor]:

@@ -132,6 +132,7 @@ def _fit(
     if least < most:  # how long to wait for a lost machine before going on without it
         os.environ.setdefault("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", "30")
     best = saver.get("save_best")
+    best = best[0] if isinstance(best, (list, tuple)) else best  # Ray ranks by one metric
     kept = int(saver.get("max_keep_ckpts", -1))
     trainer = TorchTrainer(
         train_loop,
