@@ -93,7 +93,8 @@ class ReportHook(Hook):
         if runner.iter > self._closed_iter and self._at_epoch_start(runner):
             self._close_row(runner)
             done = runner.epoch if self._by_epoch else runner.iter
-            if done % self._interval == 0 or (self._pending and _stepped(runner)):
+            self._pending = self._pending or done % self._interval == 0
+            if self._pending and (self._by_epoch or _stepped(runner)):
                 self._report(runner, iteration=runner.iter)
 
     def after_train_iter(self, runner: Runner, batch_idx: int, **_: Any) -> None:
