@@ -1,52 +1,149 @@
-"""Accuracy of a spiking network against the same network with ReLU for neurons, trained alike.
+"""A spiking network against the same network with ReLU for neurons and one time step, trained alike.
 
-Prints one JSON line. Both are trained by the ordinary job with the same config, data, epochs and seeds; the twin has
-``neuron=dict(type='ReLU')`` and one time step. Prepare the data first (``spikevision prepare mnist-5k``). Takes as
-long as two trainings per seed.
+Classification, detection or segmentation: the ordinary train job runs the same config with the same data, epochs and
+seeds twice; in the twin every ``neuron`` of the model is ``dict(type='ReLU')``. Prepare the data first (``spikevision
+prepare``). Takes as long as two trainings per seed. Started again after an interruption it goes on where it stood; of
+runs that have finished it takes the result.
+
+Prints one JSON line: validation figures of the last epoch, in percent.
 """
 
 import argparse
 import contextlib
 import json
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 from statistics import mean
 
-from spikevision.jobs.spec import RunSpec
-from spikevision.jobs.train import train
+import matplotlib
+
+from spikevision.jobs.config import load_config
+from spikevision.jobs.pick_up import pick_up
+from spikevision.jobs.spec import RunResult, RunSpec
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt  # noqa: E402  after the choice of backend
 
 CONFIG = "configs/quick/meta-spikeformer-tiny_t4_1xb32-15e_mnist-5k.py"
-TWIN = {
-    "model.backbone.neuron": {"type": "ReLU", "_delete_": True},
-    "model.backbone.time_steps": 1,
-    "model.head.neuron": {"type": "ReLU", "_delete_": True},
+PERCENT = {  # figure -> factor that makes it percent
+    "accuracy/top1": 1,
+    "coco/bbox_mAP_50": 100,
+    "coco/segm_mAP_50": 100,
+    "mIoU": 1,
 }
+COLOURS = {"spiking": "tab:blue", "relu": "tab:orange"}
 
 
-def accuracy(config: str, seed: int, options: dict) -> float:
-    """Final validation accuracy in percent."""
+def neurons(model: dict, prefix: str = "model") -> Iterator[str]:
+    """Dotted names of all neuron settings in a model's config."""
+    for name, value in model.items():
+        if name == "neuron":
+            yield f"{prefix}.neuron"
+        elif isinstance(value, dict):
+            yield from neurons(value, f"{prefix}.{name}")
+
+
+def twin_options(config: str) -> dict:
+    """What turns a config into its ReLU twin.
+
+    Raises:
+        ValueError: The config names no neuron.
+    """
+    names = list(neurons(load_config(config).model))
+    if not names:
+        raise ValueError(f"{config} names no neuron: set `neuron` in backbone, neck and heads")
+    relu = {name: {"type": "ReLU", "_delete_": True} for name in names}
+    return {**relu, "model.backbone.time_steps": 1}
+
+
+def train(config: str, name: str, seed: int, *, options: dict, work_dir: str) -> RunResult:
+    """The finished run of one network."""
+    folder = Path(work_dir) / Path(config).stem / f"{name}_seed{seed}"
+    spec = RunSpec(
+        config=config,
+        work_dir=str(folder),
+        cfg_options={**options, "randomness.seed": seed},
+    )
     with contextlib.redirect_stdout(sys.stderr):  # the JSON line alone goes to stdout
-        result = train(RunSpec(config=config, cfg_options={**options, "randomness.seed": seed}))
+        result = pick_up(spec, reuse_finished=True)
     if result.status != "finished":
-        raise SystemExit("stopped")
-    return result.metrics["accuracy/top1"]
+        raise SystemExit("stopped; the same command goes on")
+    return result
+
+
+def compare(runs: dict[str, list[RunResult]]) -> dict[str, dict]:
+    """Every figure of both networks, seed by seed, and the difference of their means in points."""
+    table = {}
+    for figure, factor in PERCENT.items():
+        if figure not in runs["spiking"][0].metrics:
+            continue
+        values = {
+            name: [round(float(run.metrics[figure]) * factor, 2) for run in results]
+            for name, results in runs.items()
+        }
+        table[figure] = {
+            "spiking_percent": values["spiking"],
+            "relu_percent": values["relu"],
+            "difference_points": round(mean(values["spiking"]) - mean(values["relu"]), 2),
+        }
+    return table
+
+
+def curve(run: RunResult, name: str) -> tuple[list[int], list[float]]:
+    """Steps and values of one logged scalar, from all sessions of a run."""
+    points = {}
+    for file in sorted(run.run_dir.glob("*/vis_data/scalars.json")):
+        for line in map(json.loads, file.read_text().splitlines()):
+            if name in line:
+                points[line["step"]] = line[name]
+    return list(points), list(points.values())
+
+
+def save_curves(runs: dict[str, list[RunResult]], figures: list[str], path: str) -> None:
+    """Training loss over iterations and every validation figure over epochs, one line per run."""
+    chart, axes = plt.subplots(
+        1, 1 + len(figures), figsize=(4 * (1 + len(figures)), 3.2), layout="constrained"
+    )
+    for axis, figure in zip(axes, ["loss", *figures], strict=True):
+        for name, results in runs.items():
+            for run in results:
+                steps, values = curve(run, figure)
+                scaled = [value * PERCENT.get(figure, 1) for value in values]
+                axis.plot(steps, scaled, color=COLOURS[name], marker="." if figures else "")
+        axis.set_title("training loss" if figure == "loss" else f"{figure}, validation (%)")
+        axis.set_xlabel("iteration" if figure == "loss" else "epoch")
+        axis.grid(alpha=0.3)
+    for name, colour in COLOURS.items():
+        axes[0].plot([], [], color=colour, label=name)
+    axes[0].legend()
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    chart.savefig(path, dpi=80)
+    plt.close(chart)
 
 
 def main() -> None:
     """Train both networks for every seed and compare."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("config", nargs="?", default=CONFIG, help=f"default: {CONFIG}")
     parser.add_argument("--seeds", type=int, default=1, help="seeds 0 to SEEDS-1 (default: 1)")
+    parser.add_argument("--work-dir", default="work_dirs/relu-twin", help="folder of all runs")
+    parser.add_argument("--curves", metavar="PNG", help="save training curves there")
     args = parser.parse_args()
-    spiking = [accuracy(args.config, seed, {}) for seed in range(args.seeds)]
-    relu = [accuracy(args.config, seed, TWIN) for seed in range(args.seeds)]
-    line = {
-        "name": "relu_twin_accuracy",
-        "config": args.config,
-        "spiking_percent": spiking,
-        "relu_percent": relu,
-        "difference_points": round(mean(spiking) - mean(relu), 3),
+    options = {"spiking": {}, "relu": twin_options(args.config)}
+    runs = {
+        name: [
+            train(args.config, name, seed, options=options[name], work_dir=args.work_dir)
+            for seed in range(args.seeds)
+        ]
+        for name in options
     }
-    print(json.dumps(line))
+    figures = compare(runs)
+    if args.curves:
+        save_curves(runs, list(figures), args.curves)
+    print(json.dumps({"name": "relu_twin", "config": args.config, "figures": figures}))
 
 
 if __name__ == "__main__":

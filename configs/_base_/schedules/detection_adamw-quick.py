@@ -1,0 +1,20 @@
+# AdamW, 15 iterations of warm-up, cosine to zero: 4 short epochs for a small network from scratch. All numbers are ours.
+_base_ = ['mmdet::_base_/default_runtime.py']
+
+optim_wrapper = dict(
+    type='OptimWrapper',
+    optimizer=dict(type='AdamW', lr=4e-3, weight_decay=0.05),
+    paramwise_cfg=dict(norm_decay_mult=0.0, bias_decay_mult=0.0),
+    clip_grad=dict(max_norm=10))
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.05, by_epoch=False, begin=0, end=15),
+    dict(type='CosineAnnealingLR', T_max=4, by_epoch=True, begin=0, end=4, convert_to_iter_based=True),
+]
+train_cfg = dict(by_epoch=True, max_epochs=4, val_interval=1)
+val_cfg = dict()
+test_cfg = dict()
+default_hooks = dict(
+    logger=dict(type='LoggerHook', interval=12),
+    checkpoint=dict(type='CheckpointHook', interval=1, max_keep_ckpts=2))
+env_cfg = dict(dist_cfg=dict(backend='gloo'))  # runs without a GPU
+randomness = dict(seed=0)
