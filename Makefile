@@ -3,10 +3,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
 
-.PHONY: help install demo test test-fast format lint types check clean
+.PHONY: help install demo demo-detection demo-segmentation test test-fast format lint types check clean
 
 help:  ## Show the commands
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
 
 install: .venv/installed  ## Set up .venv with everything that tests and demos need
 
@@ -19,6 +19,14 @@ install: .venv/installed  ## Set up .venv with everything that tests and demos n
 
 demo: install  ## Train a spiking classifier on 5,000 real digits, test it, save a picture (CPU, minutes)
 	$(BIN)/python tools/demo.py
+
+demo-detection: install  ## Train a spiking Mask R-CNN on real microscopy, test it, save a picture (CPU, minutes)
+	$(BIN)/python tools/demo.py --data scratch-assay \
+		configs/quick/mask-rcnn_meta-spikeformer-tiny_t4_1xb2-4e_scratch-assay.py
+
+demo-segmentation: install  ## Train a spiking Semantic-FPN on real microscopy, test it, save a picture (CPU, minutes)
+	$(BIN)/python tools/demo.py --data scratch-assay \
+		configs/quick/semantic-fpn_meta-spikeformer-tiny_t4_1xb2-4e_scratch-assay.py
 
 test: install  ## Run all tests
 	$(BIN)/python -m pytest

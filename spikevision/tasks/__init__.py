@@ -11,18 +11,22 @@ TASKS = {
             name="classification",
             scope="mmpretrain",
             metric="accuracy/top1",
+            headlines=("accuracy/top1",),
             units={"accuracy/": "%", "single-label/": "%", "time": "s", "data_time": "s"},
         ),
         TaskSpec(
             name="detection",
             scope="mmdet",
             metric="coco/bbox_mAP",  # a share, 0 to 1
+            headlines=("coco/bbox_mAP_50", "coco/segm_mAP_50"),
+            to_percent=100.0,
             units={"time": "s", "data_time": "s"},
         ),
         TaskSpec(
             name="segmentation",
             scope="mmseg",
             metric="mIoU",
+            headlines=("mIoU",),
             units={"mIoU": "%", "mAcc": "%", "aAcc": "%", "time": "s", "data_time": "s"},
         ),
     )

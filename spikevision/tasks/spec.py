@@ -14,6 +14,8 @@ class TaskSpec:
         scope: OpenMMLab library (and registry scope) of its configs.
         metric: Key of the metric that judges a model.
         greater_is_better: Direction of that metric.
+        headlines: Metrics that a reader looks at first, where a model has them.
+        to_percent: Factor that makes a headline percent.
         units: Prefix of a metric key -> unit of its value.
     """
 
@@ -21,11 +23,21 @@ class TaskSpec:
     scope: str
     metric: str
     greater_is_better: bool = True
+    headlines: tuple[str, ...]
+    to_percent: float = 1.0
     units: Mapping[str, str] = field(default_factory=dict)
 
     def unit_of(self, metric: str) -> str:
         """Unit of a metric, ``""`` where it has none."""
         return next((unit for prefix, unit in self.units.items() if metric.startswith(prefix)), "")
+
+    def percent(self, metrics: Mapping[str, Any]) -> dict[str, float]:
+        """Those headlines that a model has, in percent."""
+        return {
+            name: float(metrics[name]) * self.to_percent
+            for name in self.headlines
+            if name in metrics
+        }
 
     def with_units(self, metrics: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         """Metrics as ``{name: {"value": ..., "unit": ...}}``, as ``run.json`` keeps them."""

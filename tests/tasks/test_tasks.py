@@ -24,3 +24,9 @@ def test_detection_and_segmentation_are_judged_by_their_usual_metric(scope, metr
     task = task_of_scope(scope)
     assert (task.metric, task.unit_of(metric)) == (metric, unit)
     assert task.greater_is_better
+
+
+def test_headlines_are_percent_and_only_those_that_a_model_has():
+    boxes_only = {"coco/bbox_mAP": 0.2, "coco/bbox_mAP_50": 0.5}
+    assert TASKS["detection"].percent(boxes_only) == {"coco/bbox_mAP_50": 50.0}
+    assert TASKS["segmentation"].percent({"mIoU": 61.5, "aAcc": 80.0}) == {"mIoU": 61.5}

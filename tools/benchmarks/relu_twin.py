@@ -18,20 +18,15 @@ from statistics import mean
 
 import matplotlib
 
-from spikevision.jobs.config import load_config
+from spikevision.jobs.config import load_config, task_of
 from spikevision.jobs.pick_up import pick_up
 from spikevision.jobs.spec import RunResult, RunSpec
+from spikevision.tasks import TaskSpec
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402  after the choice of backend
 
 CONFIG = "configs/quick/meta-spikeformer-tiny_t4_1xb32-15e_mnist-5k.py"
-PERCENT = {  # figure -> factor that makes it percent
-    "accuracy/top1": 1,
-    "coco/bbox_mAP_50": 100,
-    "coco/segm_mAP_50": 100,
-    "mIoU": 1,
-}
 COLOURS = {"spiking": "tab:blue", "relu": "tab:orange"}
 
 
@@ -72,20 +67,16 @@ def train(config: str, name: str, seed: int, *, options: dict, work_dir: str) ->
     return result
 
 
-def compare(runs: dict[str, list[RunResult]]) -> dict[str, dict]:
-    """Every figure of both networks, seed by seed, and the difference of their means in points."""
+def compare(runs: dict[str, list[RunResult]], task: TaskSpec) -> dict[str, dict]:
+    """Every headline of both networks, seed by seed, and the difference of their means in points."""
+    percent = {name: [task.percent(run.metrics) for run in runs[name]] for name in runs}
     table = {}
-    for figure, factor in PERCENT.items():
-        if figure not in runs["spiking"][0].metrics:
-            continue
-        values = {
-            name: [round(float(run.metrics[figure]) * factor, 2) for run in results]
-            for name, results in runs.items()
-        }
+    for figure in percent["spiking"][0]:
+        spiking, relu = ([run[figure] for run in percent[name]] for name in ("spiking", "relu"))
         table[figure] = {
-            "spiking_percent": values["spiking"],
-            "relu_percent": values["relu"],
-            "difference_points": round(mean(values["spiking"]) - mean(values["relu"]), 2),
+            "spiking_percent": [round(value, 2) for value in spiking],
+            "relu_percent": [round(value, 2) for value in relu],
+            "difference_points": round(mean(spiking) - mean(relu), 2),
         }
     return table
 
@@ -100,7 +91,9 @@ def curve(run: RunResult, name: str) -> tuple[list[int], list[float]]:
     return list(points), list(points.values())
 
 
-def save_curves(runs: dict[str, list[RunResult]], figures: list[str], path: str) -> None:
+def save_curves(
+    runs: dict[str, list[RunResult]], figures: list[str], path: str, *, to_percent: float
+) -> None:
     """Training loss over iterations and every validation figure over epochs, one line per run."""
     chart, axes = plt.subplots(
         1, 1 + len(figures), figsize=(4 * (1 + len(figures)), 3.2), layout="constrained"
@@ -109,8 +102,9 @@ def save_curves(runs: dict[str, list[RunResult]], figures: list[str], path: str)
         for name, results in runs.items():
             for run in results:
                 steps, values = curve(run, figure)
-                scaled = [value * PERCENT.get(figure, 1) for value in values]
-                axis.plot(steps, scaled, color=COLOURS[name], marker="." if figures else "")
+                if figure != "loss":
+                    values = [value * to_percent for value in values]
+                axis.plot(steps, values, color=COLOURS[name], marker=".")
         axis.set_title("training loss" if figure == "loss" else f"{figure}, validation (%)")
         axis.set_xlabel("iteration" if figure == "loss" else "epoch")
         axis.grid(alpha=0.3)
@@ -140,9 +134,10 @@ def main() -> None:
         ]
         for name in options
     }
-    figures = compare(runs)
+    task = task_of(load_config(args.config))
+    figures = compare(runs, task)
     if args.curves:
-        save_curves(runs, list(figures), args.curves)
+        save_curves(runs, list(figures), args.curves, to_percent=task.to_percent)
     print(json.dumps({"name": "relu_twin", "config": args.config, "figures": figures}))
 
 
