@@ -3,5 +3,7 @@ _base_ = [
     '../_base_/datasets/detection_scratch-assay.py',
     '../_base_/schedules/detection_adamw-quick.py',
 ]
+# means and deviations of these tiles: oblique light in red and blue, nuclei, few and bright, in green
+model = dict(data_preprocessor=dict(mean=[135.5, 29.2, 135.5], std=[34.3, 38.8, 34.3]))
 val_evaluator = dict(metric='bbox')  # RetinaNet gives no masks
 test_evaluator = val_evaluator

@@ -2,7 +2,7 @@
 _base_ = ['./segmentation_semantic-fpn_meta-spikeformer-15m.py']
 
 neuron = dict(type='spikevision.LIF', v_threshold=0.5, surrogate='atan')  # from scratch, see configs/quick/README.md
-data_preprocessor = dict(size=(224, 192))  # 210x192 tiles, padded to multiples of the stride
+data_preprocessor = dict(size=(192, 192))
 model = dict(
     data_preprocessor=data_preprocessor,
     backbone=dict(
