@@ -1,3 +1,4 @@
+# All numbers are ours.
 _base_ = [
     '../_base_/models/detection_retinanet_meta-spikeformer-tiny.py',
     '../_base_/datasets/detection_scratch-assay.py',

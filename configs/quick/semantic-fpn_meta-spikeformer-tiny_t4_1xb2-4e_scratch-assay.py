@@ -1,3 +1,4 @@
+# All numbers are ours.
 _base_ = [
     '../_base_/models/segmentation_semantic-fpn_meta-spikeformer-tiny.py',
     '../_base_/datasets/segmentation_scratch-assay.py',

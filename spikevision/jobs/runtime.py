@@ -81,6 +81,7 @@ def recorded(
     with record:
         if is_main_process():
             _keep_config(config, run_dir)
+        _name_visualizer(config)
         yield record
 
 
@@ -90,3 +91,9 @@ def _keep_config(config: Config, run_dir: Path) -> None:
     for name in ("work_dir", "experiment_name", "resume", "launcher"):
         kept.pop(name, None)
     kept.dump(run_dir / "config.py")
+
+
+def _name_visualizer(config: Config) -> None:
+    """Give the run a visualizer of its own: of one name mmengine makes one per process, writing to the first run."""
+    if isinstance(config.get("visualizer"), dict):
+        config.visualizer["name"] = config.experiment_name

@@ -17,9 +17,9 @@ from mmpretrain.registry import HOOKS, MODELS, TRANSFORMS
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = [ROOT / "configs" / "classification", ROOT / "configs" / "quick"]
-CONFIGS = sorted(path for folder in FOLDERS for path in folder.glob("*.py"))
 PUBLISHED = sorted(FOLDERS[0].glob("*.py"))
-QUICK = sorted(FOLDERS[1].glob("*.py"))
+QUICK = sorted(FOLDERS[1].glob("*mnist*.py"))  # detection and segmentation have their own test file
+CONFIGS = PUBLISHED + QUICK
 
 # published sizes, to the unit; a classifier of 100 classes has 90 x (D + 1) more than one of 10
 PARAMETERS = {

@@ -70,6 +70,16 @@ def test_a_run_folder_holds_config_record_and_checkpoint(spec):
     assert "eta:" in log
 
 
+def test_two_runs_of_one_process_keep_their_own_scalars(spec):
+    """Configs of the mm libraries call their visualizer by one name, and mmengine makes one per name."""
+    backends = [{"type": "LocalVisBackend"}]
+    visualizer = {"type": "UniversalVisualizer", "name": "visualizer", "vis_backends": backends}
+    for folder in ("first", "second"):
+        options = {"visualizer": visualizer, "train_cfg.max_epochs": 1}
+        run_dir = train(spec(folder, cfg_options=options)).run_dir
+        assert len(list(run_dir.glob("*/vis_data/scalars.json"))) == 1
+
+
 def test_the_written_config_trains_again(spec, tmp_path):
     first = train(spec("one"))
     again = train(
