@@ -16,6 +16,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--fused", action="store_true", help="audit the fused form, as the network is deployed"
     )
+    parser.add_argument(
+        "--unrolled",
+        action="store_true",
+        help="audit the form that integer neurons take on spikes (unroll_), which is fused as well",
+    )
     parser.add_argument("--all", action="store_true", help="list the layers on spikes as well")
     parser.add_argument(
         "--strict",
@@ -34,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
         checkpoint=args.checkpoint,
         cfg_options=parse_options(args.cfg_options),
     )
-    findings = audit_config(spec, fused=args.fused)
+    findings = audit_config(spec, fused=args.fused, unrolled=args.unrolled)
     for finding in findings:
         if args.all or finding.reason:
             say(f"{finding.input:<8} {finding.layer} ({finding.type})  {finding.reason}".rstrip())

@@ -10,6 +10,7 @@ from spikevision.jobs.finite_check import FiniteCheckHook, NonFiniteError
 from spikevision.jobs.hooks import RecordHook, ResumeStateHook, StopHook
 from spikevision.jobs.loops import ResumableEpochLoop
 from spikevision.jobs.spec import RunResult, RunSpec
+from spikevision.jobs.unroll import UnrollHook
 
 __all__ = [
     "AtomicCheckpointHook",
@@ -21,4 +22,5 @@ __all__ = [
     "RunResult",
     "RunSpec",
     "StopHook",
+    "UnrollHook",
 ]

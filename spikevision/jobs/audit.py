@@ -11,7 +11,7 @@ from spikevision.jobs.weights import load_weights
 from spikevision.statistics import Finding, audit_calls
 
 
-def audit_config(spec: RunSpec, *, fused: bool = False) -> list[Finding]:
+def audit_config(spec: RunSpec, *, fused: bool = False, unrolled: bool = False) -> list[Finding]:
     """Audit a model on two batches of its test data, or on noise where the data is not there.
 
     Without a checkpoint the normalisations take the statistics of these images, so that the network fires.
@@ -19,10 +19,11 @@ def audit_config(spec: RunSpec, *, fused: bool = False) -> list[Finding]:
     Args:
         spec: ``config``, and if wanted ``checkpoint`` and ``cfg_options``.
         fused: Whether to audit the fused form, as it is deployed.
+        unrolled: Whether to audit the form that integer neurons take on spikes, which is fused as well.
 
     Raises:
         FileNotFoundError: Config or checkpoint is missing.
-        ValueError: The config or the checkpoint is not right, or the model does not take noise images.
+        ValueError: The config or the checkpoint is not right, the model does not take noise images, or it cannot be unrolled.
     """
     config = load_config(spec.config, options=spec.cfg_options)
     task = task_of(config)
@@ -38,4 +39,4 @@ def audit_config(spec: RunSpec, *, fused: bool = False) -> list[Finding]:
         load_weights(model, spec.checkpoint)
     else:
         normalise_to(model, run)
-    return audit_calls(model, run, fused=fused)
+    return audit_calls(model, run, fused=fused, unrolled=unrolled)

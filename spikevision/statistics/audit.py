@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from spikevision.layers import DepthwiseSeparableBN, RepConvBN, SpikingResidual, fuse_
+from spikevision.neurons import unroll_
 from spikevision.statistics.record import Entry, Record
 from spikevision.statistics.recorder import SpikeRecorder
 from spikevision.statistics.tensor_summary import Kind
@@ -23,7 +24,7 @@ SEP_CONV = (
 )
 FIRST = "first layer: it encodes the input, which is no spikes"
 SEW = "receives sums of spikes (SEW shortcut)"
-INTEGERS = "receives small integers"
+INTEGERS = "receives small integers; those of integer neurons become spikes by unroll_(model)"
 CLASSIFIER = "classifier without a neuron before it: it receives real values"
 REAL = "receives real values: there is no neuron directly before it"
 SILENT = "received no spike at all, so nothing can be said: use other images or trained weights"
@@ -69,7 +70,7 @@ def audit(model: nn.Module, record: Record) -> list[Finding]:
 
 
 def audit_calls(
-    model: nn.Module, run: Callable[[], object], *, fused: bool = False
+    model: nn.Module, run: Callable[[], object], *, fused: bool = False, unrolled: bool = False
 ) -> list[Finding]:
     """Audit a model on the calls of it that ``run`` makes.
 
@@ -77,11 +78,14 @@ def audit_calls(
         model: Model in eval mode.
         run: Calls the model on some images.
         fused: Whether to fuse all that can be fused first, in place, as for deployment.
+        unrolled: Whether to unroll integer neurons first, in place, which fuses as well.
 
     Raises:
-        ValueError: If ``fused`` and nothing is there to fuse, or if ``run`` does not call the model.
+        ValueError: If ``fused`` and nothing is there to fuse, if ``unrolled`` and it cannot be unrolled, or if ``run`` does not call the model.
     """
-    if fused:
+    if unrolled:
+        unroll_(model)
+    elif fused:
         fuse_(model)
     with SpikeRecorder(model) as recorder, torch.no_grad():
         run()

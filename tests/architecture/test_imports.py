@@ -34,7 +34,7 @@ ALLOWED = {
     "statistics": MODEL_PARTS | {"version"},
     "checkpoints": {"backbones", "compat", "heads"},
     "testing": {"heads"},
-    "jobs": {"compat", "datasets", "registry", "statistics", "tasks", "version"},
+    "jobs": {"compat", "datasets", "neurons", "registry", "statistics", "tasks", "version"},
     "cluster": {"compat", "jobs", "statistics", "tasks", "version"},
     "cli": {"checkpoints", "cluster", "compat", "datasets", "jobs", "version"},
 }

@@ -50,3 +50,15 @@ def test_strict_exits_with_1_where_the_rule_is_broken(
     add_arguments(parser)
     assert run(parser.parse_args([str(config), *flags])) == status
     assert "spike-driven behind the first layer" in capsys.readouterr().out
+
+
+def test_integer_neurons_are_audited_in_their_unrolled_form(spiking_spec):
+    integer = {"type": "spikevision.IntegerLIF", "levels": 4}
+    parts = ("backbone", "head")
+    options = {"model": {**SPIKING, **{p: {**SPIKING[p], "neuron": integer} for p in parts}}}
+    assert breaks_rule(audit_config(spiking_spec(cfg_options=options), fused=True))
+    findings = audit_config(spiking_spec(cfg_options=options), unrolled=True)
+    assert {f.input for f in findings if f.role != "first"} <= {"binary", "silent"}
+    assert "binary" in {f.input for f in findings}
+    with pytest.raises(ValueError, match="backbone.* is a LIF"):
+        audit_config(spiking_spec(), unrolled=True)

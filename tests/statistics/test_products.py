@@ -3,7 +3,9 @@ import torch
 from brute_force import product_operations, spikes_like
 
 from spikevision.layers.attention import MaskedSpikingProduct, SpikingProduct
+from spikevision.ops.slots import encode_slots
 from spikevision.statistics import SpikeRecorder
+from spikevision.statistics.tensor_summary import Kind
 
 
 def layers_of(product, *operands):
@@ -49,3 +51,22 @@ def test_steps_are_counted_apart():
     inner, outer = layers_of(SpikingProduct(1.0), q, q, q).values()
     assert inner.per_step("synops") == [0, 2 * 2 * 5]
     assert outer.per_step("synops") == [0, 10 * 2]
+
+
+@pytest.mark.parametrize(("width", "tokens"), [(3, 7), (7, 3)])
+def test_unrolled_spikes_add_in_their_slots_what_the_numbers_add(width, tokens):
+    q, k, v = (spikes_like(2, 2, 3, width, tokens, levels=3, seed=seed) for seed in range(3))
+    slots = [encode_slots(x, 3) for x in (q, k, v)]
+    inner, outer = layers_of(SpikingProduct(0.125), *slots).values()
+    assert (inner.total("synops"), outer.total("synops")) == product_operations(q, k, v)
+    assert inner.kind is outer.kind is Kind.BINARY
+    assert len(inner.per_step("synops")) == 3 * 2
+    assert inner.total("macs") == 3 * 2 * 2 * 3 * width * tokens * min(width, tokens)
+    (masked,) = layers_of(MaskedSpikingProduct(), *slots[1:]).values()
+    assert masked.total("synops") == int((k * v).sum())
+
+
+def test_the_second_slot_adds_what_has_fired_up_to_it_worked_by_hand():
+    two = encode_slots(torch.full((1, 1, 1, 1, 1), 2.0), 2)
+    inner, _ = layers_of(SpikingProduct(1.0), two, two, two).values()
+    assert inner.per_step("synops") == [1, 3]  # 1 x 1, then 1 x 2 and 1 x 1

@@ -11,7 +11,7 @@ from spikevision.layers import (
     TimeFolded,
     fuse_,
 )
-from spikevision.neurons import LIF, build_neuron
+from spikevision.neurons import LIF, IntegerLIF, build_neuron, unroll_
 from spikevision.statistics import Record, SpikeRecorder
 from spikevision.statistics.tensor_summary import Kind
 from spikevision.testing import build_classifier
@@ -297,3 +297,19 @@ def test_a_rep_conv_shows_spikes_to_its_first_convolution_only():
     kinds = [entry.kind for entry in layers.values()]
     assert kinds == [Kind.BINARY, Kind.REAL, Kind.REAL]
     assert all(entry.time_steps == 2 for entry in layers.values())
+
+
+def test_unrolled_layers_count_the_spikes_of_the_numbers_in_t_times_d_steps():
+    torch.manual_seed(0)
+    model = Steps(nn.Conv2d(2, 3, 3, padding=1))
+    model.neuron = IntegerLIF(4)
+    model.eval()
+    x = 4 * torch.rand(2, 3, 2, 5, 7)
+    numbers = recorded(model, x).layers["conv.0"]
+    spikes = recorded(unroll_(model), x).layers["conv.0"]
+    assert (numbers.kind, spikes.kind) == (Kind.INTEGER, Kind.BINARY)
+    assert spikes.time_steps == 4 * numbers.time_steps == 8
+    for quantity in ("spikes", "synops"):
+        assert spikes.total(quantity) == numbers.total(quantity) > 0
+    for quantity in ("macs", "inputs", "outputs"):
+        assert spikes.total(quantity) == 4 * numbers.total(quantity)
