@@ -13,175 +13,46 @@ from spikevision.conversion.stream import Current, Stream
 
 __all__ = ["affine_current", "function_name", "is_affine"]
 
+
+def _words(text: str) -> set[str]:
+    return set(text.split())
+
+
 OPERATORS = {"truediv": "div", "itruediv": "div", "rtruediv": "rdiv", "rpow": "rpow"}
 OPERATORS |= {f"{side}{name}": name for side in "ri" for name in ("add", "mul")}
 OPERATORS |= {"isub": "sub", "rmatmul": "rmatmul"}
 
-QUESTIONS = set(
-    [
-        "size",
-        "dim",
-        "ndimension",
-        "numel",
-        "stride",
-        "is_contiguous",
-        "is_floating_point",
-        "is_complex",
-        "get_device",
-        "type",
-        "len",
-        "repr",
-        "format",
-        "hash",
-        "element_size",
-        "storage_offset",
-        "data_ptr",
-        "is_shared",
-        "nelement",
-        "type_as",
-        "has_names",
-        "is_set_to",
-    ]
+QUESTIONS = _words(
+    "size dim ndimension numel stride is_contiguous is_floating_point is_complex get_device "
+    "type len repr format hash element_size storage_offset data_ptr is_shared nelement "
+    "has_names is_set_to"
 )
-FRESH = set(
-    [
-        "new_zeros",
-        "new_ones",
-        "new_full",
-        "new_empty",
-        "new_tensor",
-        "zeros_like",
-        "ones_like",
-        "full_like",
-        "empty_like",
-        "rand_like",
-        "randn_like",
-    ]
+FRESH = _words(
+    "new_zeros new_ones new_full new_empty new_tensor zeros_like ones_like full_like empty_like "
+    "rand_like randn_like"
 )
 # move values about, or scale and shift them one by one: spikes stay spikes
-MOVES = set(
-    [
-        "view",
-        "view_as",
-        "reshape",
-        "reshape_as",
-        "flatten",
-        "unflatten",
-        "permute",
-        "transpose",
-        "swapaxes",
-        "swapdims",
-        "movedim",
-        "moveaxis",
-        "t",
-        "adjoint",
-        "squeeze",
-        "unsqueeze",
-        "expand",
-        "expand_as",
-        "broadcast_to",
-        "repeat",
-        "repeat_interleave",
-        "tile",
-        "contiguous",
-        "clone",
-        "detach",
-        "to",
-        "float",
-        "double",
-        "half",
-        "bfloat16",
-        "cpu",
-        "cuda",
-        "chunk",
-        "split",
-        "split_with_sizes",
-        "tensor_split",
-        "hsplit",
-        "vsplit",
-        "unbind",
-        "narrow",
-        "select",
-        "getitem",
-        "index_select",
-        "gather",
-        "take_along_dim",
-        "roll",
-        "flip",
-        "rot90",
-        "pad",
-        "cat",
-        "concat",
-        "stack",
-        "unfold",
-        "fold",
-        "pixel_shuffle",
-        "pixel_unshuffle",
-        "channel_shuffle",
-        "masked_fill",
-        "dropout",
-        "alpha_dropout",
-        "feature_dropout",
-        "dropout1d",
-        "dropout2d",
-        "dropout3d",
-        "neg",
-        "negative",
-        "positive",
-        "batch_norm",
-        "requires_grad",
-        "requires_grad_",
-        "as_strided",
-        "diagonal",
-        "atleast_1d",
-        "broadcast_tensors",
-    ]
+MOVES = _words(
+    "view view_as reshape reshape_as flatten unflatten permute transpose swapaxes swapdims "
+    "movedim moveaxis t adjoint squeeze unsqueeze expand expand_as broadcast_to repeat "
+    "repeat_interleave tile contiguous clone detach to float double half bfloat16 cpu cuda "
+    "chunk split split_with_sizes tensor_split hsplit vsplit unbind narrow select getitem "
+    "index_select gather take_along_dim roll flip rot90 pad cat concat stack unfold fold "
+    "pixel_shuffle pixel_unshuffle channel_shuffle masked_fill dropout alpha_dropout "
+    "feature_dropout dropout1d dropout2d dropout3d neg negative positive batch_norm "
+    "requires_grad requires_grad_ as_strided diagonal atleast_1d broadcast_tensors "
+    "type_as"
 )
 WRITES = {"setitem", "copy", "index_put", "scatter", "index_copy"}  # into a stream only
 ELEMENTWISE = {"mul", "multiply", "div", "divide", "true_divide"}  # of one stream and constants
-SUMS = set(
-    [
-        "add",
-        "sub",
-        "subtract",
-        "rsub",
-        "mean",
-        "sum",
-        "cumsum",
-        "lerp",
-        "interpolate",
-        "upsample",
-        "grid_sample",
-        "avg_pool1d",
-        "avg_pool2d",
-        "avg_pool3d",
-        "adaptive_avg_pool1d",
-        "adaptive_avg_pool2d",
-        "adaptive_avg_pool3d",
-        "addcmul",
-        "nanmean",
-    ]
+SUMS = _words(
+    "add sub subtract rsub mean sum cumsum lerp interpolate upsample grid_sample avg_pool1d "
+    "avg_pool2d avg_pool3d adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d addcmul "
+    "nanmean"
 )
-WEIGHTED = set(
-    [
-        "linear",
-        "conv1d",
-        "conv2d",
-        "conv3d",
-        "conv_transpose1d",
-        "conv_transpose2d",
-        "conv_transpose3d",
-        "matmul",
-        "rmatmul",
-        "mm",
-        "bmm",
-        "addmm",
-        "baddbmm",
-        "einsum",
-        "tensordot",
-        "dot",
-        "mv",
-    ]
+WEIGHTED = _words(
+    "linear conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d matmul "
+    "rmatmul mm bmm addmm baddbmm einsum tensordot dot mv"
 )
 KEEP_AXIS = {"contiguous", "clone", "detach", "to", "dropout", "neg", "batch_norm"} | ELEMENTWISE
 KEEP_AXIS |= {"add", "sub", "masked_fill"}

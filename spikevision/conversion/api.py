@@ -13,7 +13,7 @@ from spikevision.conversion.calibration import Histogram, Statistics, fingerprin
 from spikevision.conversion.model import SpikingModel, as_arguments, simulate
 from spikevision.conversion.report import ConversionReport, PopulationReport
 from spikevision.conversion.rules import Rules
-from spikevision.conversion.simulation import Phase, Simulation
+from spikevision.conversion.simulation import Phase, Simulation, follow
 from spikevision.conversion.sta import STAConfig
 from spikevision.conversion.sta.populations import Population, fit_population
 from spikevision.conversion.stream import map_tensors
@@ -107,12 +107,16 @@ def calibrate(
     """
     every = Rules(config or STAConfig(), rules)
     statistics = Statistics(fingerprint(model), preprocessing)
-    for batch in batches:
-        args, kwargs = as_arguments(batch)
-        simulation = Simulation(model, every, Phase.CALIBRATE, statistics=statistics)
-        for _ in simulate(simulation, args, kwargs, 1):
-            pass
-        statistics.images += _images_in(args, kwargs)
+    stop_following = follow(model)
+    try:
+        for batch in batches:
+            args, kwargs = as_arguments(batch)
+            simulation = Simulation(model, every, Phase.CALIBRATE, statistics=statistics)
+            for _ in simulate(simulation, args, kwargs, 1):
+                pass
+            statistics.images += _images_in(args, kwargs)
+    finally:
+        stop_following()
     if not statistics.images:
         raise ValueError("there is nothing to calibrate with: the batches are empty")
     return statistics

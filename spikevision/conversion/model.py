@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from spikevision.conversion.report import ConversionReport
 from spikevision.conversion.rules import Rules
-from spikevision.conversion.simulation import Events, Phase, Simulation
-from spikevision.conversion.stream import map_tensors, plain
+from spikevision.conversion.simulation import Events, Phase, Simulation, follow
+from spikevision.conversion.stream import map_tensors, plain, tensors_in
 
 __all__ = ["SpikingModel"]
 
@@ -33,6 +33,7 @@ class SpikingModel(nn.Module):
         self.model = model
         self.rules = rules
         self.report = report
+        follow(model)
         self.eval()
 
     @property
@@ -144,17 +145,11 @@ def simulate(
     """Run a simulation and answer with the running mean of the output after every step."""
     sums: list[Tensor] = []
     for t in range(1, time_steps + 1):
-        with simulation.attached():
+        with simulation.running():
             output = plain(simulation.step(args, kwargs))
-        real = _real_tensors(output)
+        real = [x for x in tensors_in(output) if x.is_floating_point()]
         sums = [a + b for a, b in zip(sums, real, strict=True)] if t > 1 else real
         yield t, _means(output, sums, t)
-
-
-def _real_tensors(output: Any) -> list[Tensor]:
-    tensors: list[Tensor] = []
-    map_tensors(tensors.append, output)
-    return [x for x in tensors if x.is_floating_point()]
 
 
 def _means(output: Any, sums: list[Tensor], t: int) -> Any:

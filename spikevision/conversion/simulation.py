@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import count
-from threading import get_ident
 from typing import Any, NamedTuple
 
 import torch
@@ -28,9 +28,16 @@ from spikevision.conversion.affine import (
 from spikevision.conversion.calibration import Histogram, Statistics
 from spikevision.conversion.handlers import Handler, function_handler_of, module_handler_of
 from spikevision.conversion.rules import Rules
-from spikevision.conversion.stream import Current, Stream, map_tensors, plain, streams_in
+from spikevision.conversion.stream import (
+    Current,
+    Stream,
+    map_tensors,
+    plain,
+    streams_in,
+    tensors_in,
+)
 
-__all__ = ["Events", "Phase", "Simulation", "Site", "by_channel"]
+__all__ = ["Events", "Phase", "Simulation", "Site", "by_channel", "follow"]
 
 
 class Phase(StrEnum):
@@ -39,6 +46,39 @@ class Phase(StrEnum):
     CALIBRATE = "calibrate"  # the ANN's own functions, while taps count values
     ANALOG = "analog"  # the fitted operators without spikes: one step
     SPIKES = "spikes"
+
+
+_RUNNING: ContextVar[Simulation | None] = ContextVar("running", default=None)
+
+
+def follow(model: nn.Module) -> Callable[[], None]:
+    """Let the modules of a model report to the running simulation of their thread, if there is one.
+
+    Returns:
+        A function that ends it.
+    """
+    handles = []
+    for module in model.modules():
+        handles.append(module.register_forward_pre_hook(_enter, with_kwargs=True))
+        handles.append(module.register_forward_hook(_leave, with_kwargs=True, always_call=True))
+
+    def end() -> None:
+        for handle in handles:
+            handle.remove()
+
+    return end
+
+
+def _enter(module: nn.Module, args: tuple, kwargs: dict) -> Any:
+    running = _RUNNING.get()
+    return running.enter(module, args, kwargs) if running and running.knows(module) else None
+
+
+def _leave(module: nn.Module, args: tuple, kwargs: dict, output: Any) -> Any:
+    running = _RUNNING.get()
+    return (
+        running.leave(module, args, kwargs, output) if running and running.knows(module) else None
+    )
 
 
 class Simulation:
@@ -50,6 +90,10 @@ class Simulation:
         phase: What the operators compute.
         statistics: Where taps count, in calibration.
         count_events: Whether populations count their events into ``events``.
+
+    Attributes:
+        on_stream: Called with the name and the running mean of every stream that a handler makes; what it answers, if
+            not None, flows on in its place as a direct current.
     """
 
     def __init__(
@@ -67,16 +111,15 @@ class Simulation:
         self.statistics = statistics
         self.events: dict[str, Any] | None = {} if count_events else None
         self.t = 0
-        self.observers: list[Callable[[str, Any], None]] = []
+        self.on_stream: Callable[[str, Tensor], Tensor | None] | None = None
         self._names = {id(module): name for name, module in model.named_modules()}
         self._states: dict[tuple[str, int], dict[str, Any]] = {}
         self._calls: Counter[str] = Counter()
         self._frames: list[tuple[str, nn.Module, Counter[str]]] = []
         self._stand_in: _StandIn | None = None
-        self._thread = get_ident()
 
     def step(self, args: tuple, kwargs: dict[str, Any]) -> Any:
-        """Run the model once on direct currents; tensors of the result are streams."""
+        """Run the model once, on direct currents unless streams are given; tensors of the result are streams."""
         self.t += 1
         self._calls.clear()
         self._frames = [("", self.model, Counter())]
@@ -84,27 +127,34 @@ class Simulation:
         return self.model(*args, **kwargs)
 
     @contextmanager
-    def attached(self) -> Iterator[None]:
-        """Follow which module is computing, through forward hooks that end with the block."""
-        with ExitStack() as stack:
-            for module in self.model.modules():
-                enter = module.register_forward_pre_hook(self._enter, with_kwargs=True)
-                leave = module.register_forward_hook(
-                    self._leave, with_kwargs=True, always_call=True
-                )
-                stack.callback(enter.remove)
-                stack.callback(leave.remove)
+    def running(self) -> Iterator[None]:
+        """Make this the simulation that the modules of this thread report to."""
+        token = _RUNNING.set(self)
+        try:
             with torch.no_grad():
                 yield
+        finally:
+            _RUNNING.reset(token)
+
+    def knows(self, module: nn.Module) -> bool:
+        """Whether the module belongs to the model of this run."""
+        return id(module) in self._names
 
     def call(self, func: Callable, args: tuple, kwargs: dict, streams: list[Stream]) -> Any:
         """Decide on one function call that has streams among its arguments."""
         name = function_name(func)
-        if name in QUESTIONS or name in FRESH:
+        if name in FRESH:
             return func(*plain(args), **plain(kwargs))
-        if name == "get":  # an attribute such as x.shape or x.mT
+        if (
+            name in QUESTIONS or name == "get"
+        ):  # x.dim(), x.shape; but x.type(dtype) and x.mT are tensors
             value = func(*plain(args), **plain(kwargs))
             return self._like(value, "transpose", streams) if isinstance(value, Tensor) else value
+        if "input" in kwargs:  # the name that torch gives the first argument
+            args, kwargs = (
+                (kwargs["input"], *args),
+                {k: v for k, v in kwargs.items() if k != "input"},
+            )
         owner, module, ordinals = self._frames[-1]
         config = self.rules.config_of(owner)
         handler = function_handler_of(config, name)
@@ -114,7 +164,8 @@ class Simulation:
             return handler(self._site(owner, module, local, config), *args, **kwargs)
         if is_affine(name, args, kwargs, streams):
             value = func(*plain(args), **plain(kwargs))
-            return self._like(value, name, streams)
+            if all(x.is_floating_point() for x in tensors_in(value)):
+                return self._like(value, name, streams)
         if all(stream.current is Current.DIRECT for stream in streams):
             value = func(*plain(args), **plain(kwargs))
             return map_tensors(self._direct, value)
@@ -127,7 +178,9 @@ class Simulation:
     # --- helpers
 
     def _direct(self, x: Tensor) -> Tensor:
-        return Stream.wrap(x, self, Current.DIRECT) if x.is_floating_point() else x
+        if isinstance(x, Stream) or not x.is_floating_point():
+            return x
+        return Stream.wrap(x, self, Current.DIRECT)
 
     def _like(self, value: Any, name: str, streams: list[Stream]) -> Any:
         current, axis = affine_current(name, streams)
@@ -138,10 +191,11 @@ class Simulation:
         call = self._calls[name]
         self._calls[name] += 1
         state = self._states.setdefault((name, call), {})
-        return Site(self, module, name, local, config, state)
+        return Site(self, module, name, local, call, config, state)
 
-    def _enter(self, module: nn.Module, args: tuple, kwargs: dict) -> Any:
-        if self._thread != get_ident() or self._stand_in is not None:
+    def enter(self, module: nn.Module, args: tuple, kwargs: dict) -> Any:
+        """Note that a module begins; it gets means where something else will answer in its place."""
+        if self._stand_in is not None:
             return None
         name = self._names[id(module)]
         self._frames.append((name, module, Counter()))
@@ -153,9 +207,8 @@ class Simulation:
         self._stand_in = _StandIn(module, site, handler, args, kwargs)
         return site.means(args, kwargs)
 
-    def _leave(self, module: nn.Module, args: tuple, kwargs: dict, output: Any) -> Any:
-        if self._thread != get_ident():
-            return None
+    def leave(self, module: nn.Module, args: tuple, kwargs: dict, output: Any) -> Any:
+        """Note that a module ends, and answer for it where it was only asked for means."""
         stand_in = self._stand_in
         if stand_in is not None:
             if module is not stand_in.module:
@@ -212,6 +265,8 @@ class Site:
         simulation: The run.
         module: The module that makes the call.
         name: Dotted name, ``<module>.spiking_<function>``.
+        local: The function, with a number from its second call in the module on.
+        call: How often this function of this module ran before in this step, where a module is used several times.
         config: The config object that rules give the module.
         state: What this call keeps from step to step of this run.
     """
@@ -222,6 +277,7 @@ class Site:
         module: nn.Module,
         name: str,
         local: str,
+        call: int,
         config: Any,
         state: dict[str, Any],
     ) -> None:
@@ -229,6 +285,7 @@ class Site:
         self.module = module
         self.name = name
         self.local = local
+        self.call = call
         self.config = config
         self.state = state
 
@@ -266,12 +323,23 @@ class Site:
         key: str = "out",
     ) -> Stream:
         """The step of a stream whose sum up to now is ``total``."""
+        replaced = self._shown(total, key)
+        if replaced is not None:
+            return Stream.wrap(replaced, self.simulation, current, channel_axis)
         before = self.state.get(key)
         if self.phase is Phase.SPIKES:
             # a copy where the caller may change what it gets in place
             self.state[key] = total
             total = total.clone() if before is None else total - before
         return Stream.wrap(total, self.simulation, current, channel_axis)
+
+    def _shown(self, total: Tensor, key: str) -> Tensor | None:
+        on_stream = self.simulation.on_stream
+        if on_stream is None:
+            return None
+        name = self.name.replace("spiking_", "")
+        name += "" if key == "out" else f".{key}"
+        return on_stream(f"{name}#{self.call}" if self.call else name, total / self.t)
 
     def on_mean(self, function: Callable, args: tuple, kwargs: dict[str, Any]) -> Any:
         """Any function, exactly: ``y_t = t f(mean_t) - (t - 1) f(mean_{t-1})``; its mean is ``f`` of the mean."""

@@ -16,7 +16,7 @@ from torch import Tensor
 if TYPE_CHECKING:
     from spikevision.conversion.simulation import Simulation
 
-__all__ = ["Current", "Stream", "map_tensors", "plain", "streams_in"]
+__all__ = ["Current", "Stream", "map_tensors", "plain", "streams_in", "tensors_in"]
 
 
 class Current(StrEnum):
@@ -83,6 +83,13 @@ def map_tensors(function: Callable[[Tensor], Any], value: Any) -> Any:
     if isinstance(value, dict):
         return {key: map_tensors(function, item) for key, item in value.items()}
     return value
+
+
+def tensors_in(value: Any) -> list[Tensor]:
+    """All tensors in nested lists, tuples and dictionaries."""
+    found: list[Tensor] = []
+    map_tensors(found.append, value)
+    return found
 
 
 def plain(value: Any) -> Any:
