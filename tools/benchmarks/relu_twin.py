@@ -107,6 +107,7 @@ def save_curves(
                 axis.plot(steps, values, color=COLOURS[name], marker=".")
         axis.set_title("training loss" if figure == "loss" else f"{figure}, validation (%)")
         axis.set_xlabel("iteration" if figure == "loss" else "epoch")
+        axis.xaxis.get_major_locator().set_params(integer=True)
         axis.grid(alpha=0.3)
     for name, colour in COLOURS.items():
         axes[0].plot([], [], color=colour, label=name)
