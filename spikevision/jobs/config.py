@@ -15,6 +15,7 @@ from mmengine.registry import DATASETS
 from mmengine.runner import Runner
 
 from spikevision.jobs.detection_annotations import check_detection_data
+from spikevision.jobs.recipe import FIELDS, set_time_steps
 from spikevision.tasks import TaskSpec, task_of_scope
 
 
@@ -28,7 +29,7 @@ def load_config(path: str | Path, *, options: Mapping[str, Any] | None = None) -
     Raises:
         FileNotFoundError: No such config.
         ValueError: The config cannot be read, is a pure-Python ("lazy") config, or an option names a field that
-            neither the config nor mmengine's Runner knows.
+            neither the config nor mmengine's Runner nor :mod:`spikevision.jobs.recipe` knows.
     """
     path = Path(path)
     if not path.is_file():
@@ -40,6 +41,7 @@ def load_config(path: str | Path, *, options: Mapping[str, Any] | None = None) -
         raise ValueError(f"cannot read config {str(path)!r}: {reason}") from error
     _check_options(config, options or {})
     config.merge_from_dict(copy.deepcopy(dict(options or {})))  # mmengine pops '_delete_' from it
+    set_time_steps(config)
     return config
 
 
@@ -64,6 +66,7 @@ def _syntax_error(path: Path) -> str | None:
 def _check_options(config: Config, options: Mapping[str, Any]) -> None:
     """Refuse an override whose first name nobody would read: mmengine would take it silently."""
     known = set(config) | set(inspect.signature(Runner.__init__).parameters) - {"self", "cfg"}
+    known |= set(FIELDS)
     for name in options:
         first = name.split(".")[0]
         if first not in known:

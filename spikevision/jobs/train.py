@@ -10,6 +10,7 @@ from mmengine.runner import Runner
 
 from spikevision.jobs.config import check_data, check_precision
 from spikevision.jobs.hooks import INTERRUPTED, RecordHook, StopHook
+from spikevision.jobs.recipe import start_from_weights
 from spikevision.jobs.record import RunRecord
 from spikevision.jobs.run_dir import ResumePoint, find_resume_point, last_checkpoint
 from spikevision.jobs.runtime import Job, build_model, prepare, recorded
@@ -106,6 +107,7 @@ def _check_start(config: Config, point: ResumePoint | None) -> None:
     """Read the checkpoint that the run will start from before a run folder is touched, and take over its seed."""
     config.resume = point is not None
     if point is None:
+        start_from_weights(config)
         source = config.get("load_from")
         if source and "://" not in source:
             read_checkpoint(source)

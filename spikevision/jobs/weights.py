@@ -66,8 +66,16 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     return checkpoint
 
 
-def check_fits(model: nn.Module, state: Mapping[str, Any], *, path: str | Path) -> None:
+def check_fits(
+    model: nn.Module, state: Mapping[str, Any], *, path: str | Path, may_miss: str | None = None
+) -> None:
     """Compare names and shapes of a state dict with a model's.
+
+    Args:
+        model: The model.
+        state: The state dict.
+        path: Where it comes from, for the error.
+        may_miss: Prefix of weights that may be missing, all of them or none.
 
     Raises:
         ValueError: They differ; lists the first few missing, unexpected and differently shaped weights.
@@ -75,6 +83,9 @@ def check_fits(model: nn.Module, state: Mapping[str, Any], *, path: str | Path) 
     own = unwrapped(model).state_dict()
     given = _unprefixed(state)
     missing = [name for name in own if name not in given and "num_batches_tracked" not in name]
+    optional = [name for name in own if may_miss and name.startswith(may_miss)]
+    if not any(name in given for name in optional):
+        missing = [name for name in missing if name not in optional]
     unexpected = [name for name in given if name not in own]
     sizes = [
         f"{name} {_shape(given[name])} instead of {_shape(own[name])}"
