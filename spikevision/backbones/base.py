@@ -1,11 +1,13 @@
 """What all spiking backbones share: time enters here, levels are declared, sizes are checked, stages freeze."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 
 import torch
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
+from torch.utils.checkpoint import checkpoint
 
 from spikevision.layers import FeatureSpec
 from spikevision.ops.time_axis import repeat_time
@@ -50,6 +52,8 @@ class SpikingBackbone(BaseModule):
         in_channels: Channels of the input.
         out_indices: Levels to return; stages behind the last one are not built.
         frozen_stages: Stem and levels up to this index neither train nor update statistics; -1 freezes nothing.
+        with_cp: Gradient checkpointing: True, or the indices of the levels, whose activations are not kept for the
+            backward pass but computed again. The same gradients and statistics, for less memory and more time.
         init_cfg: mmengine's initialisation config.
 
     Raises:
@@ -64,6 +68,7 @@ class SpikingBackbone(BaseModule):
         in_channels: int,
         out_indices: Sequence[int],
         frozen_stages: int,
+        with_cp: bool | Sequence[int] = False,
         init_cfg: dict | None,
     ) -> None:
         super().__init__(init_cfg)
@@ -78,7 +83,13 @@ class SpikingBackbone(BaseModule):
             raise ValueError(f"out_indices must ascend without repeats, got {tuple(out_indices)}")
         if not -1 <= frozen_stages <= last:
             raise ValueError(f"frozen_stages must be in -1..{last}, got {frozen_stages}")
+        again = range(len(levels)) if with_cp is True else with_cp or ()
+        if any(not 0 <= index <= last for index in again):
+            raise ValueError(
+                f"with_cp must be True, False or indices in 0..{last}, got {tuple(again)}"
+            )
         self.levels = tuple(levels)
+        self.with_cp = frozenset(again)
         self.time_steps = time_steps
         self.in_channels = in_channels
         self.out_indices = tuple(out_indices)
@@ -121,10 +132,47 @@ class SpikingBackbone(BaseModule):
             x = self.stem(x.transpose(0, 1))
         features = []
         for index, stage in enumerate(self.stages):
-            x = stage(x)
+            x = self._recomputed(stage, x) if index in self.with_cp else stage(x)
             if index in self.out_indices:
                 features.append(x)
         return tuple(features)
+
+    def _recomputed(self, stage: nn.Module, x: Tensor) -> Tensor:
+        """A stage whose activations the backward pass computes again, random numbers and statistics as they were."""
+        if not (self.training and torch.is_grad_enabled()):
+            return stage(x)
+        return checkpoint(
+            stage,
+            x,
+            use_reentrant=False,
+            context_fn=lambda: (nullcontext(), _statistics_kept(stage)),
+        )
+
+    def get_layer_depth(self, param_name: str, prefix: str = "") -> tuple[int, int]:
+        """Depth of a parameter, for layer-wise decay of the learning rate.
+
+        The stem has depth 0; each block is one layer, with what stands before the first block of its stage; what is
+        not of the backbone (a head) is the last layer.
+
+        Args:
+            param_name: Name in the whole model.
+            prefix: Name of the backbone in it, such as ``backbone.``.
+
+        Returns:
+            Depth, and number of layers.
+        """
+        depths = {"stem": 0}
+        depth = 0
+        for index, stage in enumerate(self.stages):
+            depth += 1
+            seen_block = False
+            for name, _ in stage.named_children():
+                depth += seen_block and name.startswith("block")
+                seen_block |= name.startswith("block")
+                depths[f"stages.{index}.{name}"] = depth
+        parts = param_name.removeprefix(prefix).split(".")
+        known = depths.get(parts[0], depths.get(".".join(parts[:3]), depth + 1))
+        return known if param_name.startswith(prefix) else depth + 1, depth + 2
 
     def _check_input(self, x: Tensor) -> None:
         if x.dim() not in (4, 5):
@@ -158,3 +206,20 @@ class SpikingBackbone(BaseModule):
             for layer in module.modules():
                 if isinstance(layer, _BatchNorm):
                     layer.eval()
+
+
+@contextmanager
+def _statistics_kept(stage: nn.Module) -> Iterator[None]:
+    """Let normalisations use the statistics of the batch a second time without counting it a second time."""
+    norms = [
+        layer
+        for layer in stage.modules()
+        if isinstance(layer, _BatchNorm) and layer.track_running_stats
+    ]
+    for norm in norms:
+        norm.track_running_stats = False
+    try:
+        yield
+    finally:
+        for norm in norms:
+            norm.track_running_stats = True

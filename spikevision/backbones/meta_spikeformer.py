@@ -40,6 +40,7 @@ class MetaSpikeFormer(SpikingBackbone):
         attention: ``sdsa3`` (published) or ``sdsa1``.
         drop_path_rate: Stochastic depth of the last block; earlier ones scale linearly from 0.
         frozen_stages: See :class:`SpikingBackbone`.
+        with_cp: See :class:`SpikingBackbone`.
         init_cfg: See :class:`SpikingBackbone`.
 
     Raises:
@@ -71,6 +72,7 @@ class MetaSpikeFormer(SpikingBackbone):
         attention: str = "sdsa3",
         drop_path_rate: float = 0.0,
         frozen_stages: int = -1,
+        with_cp: bool | Sequence[int] = False,
         init_cfg: dict | None = None,
     ) -> None:
         settings = choose_arch(arch, self.ARCHS, optional=dict(depths=self.DEPTHS))
@@ -83,6 +85,7 @@ class MetaSpikeFormer(SpikingBackbone):
             in_channels=in_channels,
             out_indices=out_indices,
             frozen_stages=frozen_stages,
+            with_cp=with_cp,
             init_cfg=init_cfg,
         )
         if shortcut not in SHORTCUTS:

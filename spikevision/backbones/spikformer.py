@@ -47,6 +47,7 @@ class Spikformer(SpikingBackbone):
         drop_path_rate: Stochastic depth of the last block, linear from 0. (The published code builds it, but never
             applies it; the published results belong to 0.)
         frozen_stages: See :class:`SpikingBackbone`.
+        with_cp: See :class:`SpikingBackbone`.
         init_cfg: See :class:`SpikingBackbone`.
 
     Raises:
@@ -84,6 +85,7 @@ class Spikformer(SpikingBackbone):
         neuron: dict | None = None,
         drop_path_rate: float = 0.0,
         frozen_stages: int = -1,
+        with_cp: bool | Sequence[int] = False,
         init_cfg: dict | None = None,
     ) -> None:
         if variant not in self.VARIANTS:
@@ -105,6 +107,7 @@ class Spikformer(SpikingBackbone):
             in_channels=chosen.in_channels if in_channels is None else in_channels,
             out_indices=out_indices,
             frozen_stages=frozen_stages,
+            with_cp=with_cp,
             init_cfg=init_cfg,
         )
         self.neuron_cfg = neuron

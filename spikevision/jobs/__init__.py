@@ -8,6 +8,7 @@ the package registers its loop and hooks; a job itself is imported from its modu
 from spikevision.jobs.checkpointing import AtomicCheckpointHook
 from spikevision.jobs.finite_check import FiniteCheckHook, NonFiniteError
 from spikevision.jobs.hooks import RecordHook, ResumeStateHook, StopHook
+from spikevision.jobs.layer_decay import LayerDecay
 from spikevision.jobs.loops import ResumableEpochLoop
 from spikevision.jobs.spec import RunResult, RunSpec
 from spikevision.jobs.unroll import UnrollHook
@@ -16,6 +17,7 @@ __all__ = [
     "AtomicCheckpointHook",
     "FiniteCheckHook",
     "NonFiniteError",
+    "LayerDecay",
     "RecordHook",
     "ResumableEpochLoop",
     "ResumeStateHook",

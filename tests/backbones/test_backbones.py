@@ -155,6 +155,65 @@ def test_frozen_stages_neither_train_nor_update_their_statistics():
             assert value == (0 if key.startswith(frozen) else 1), key
 
 
+@pytest.mark.parametrize("levels", [True, (1, 3)])
+@pytest.mark.parametrize("name", ["meta", "imagenet"])
+def test_recomputed_stages_give_the_same_gradients_and_statistics(name, levels):
+    build, shape, _ = BACKBONES[name]
+    trained = []
+    for with_cp in (False, levels):
+        torch.manual_seed(0)
+        backbone = build(drop_path_rate=0.5, with_cp=with_cp).double()
+        for _ in range(2):  # the second step sees the statistics of the first
+            backbone(3 * torch.randn(shape).double())[-1].square().sum().backward()
+        trained.append(backbone)
+    plain, recomputed = trained
+    for one, two in zip(plain.parameters(), recomputed.parameters(), strict=True):
+        torch.testing.assert_close(one.grad, two.grad, rtol=1e-12, atol=1e-12)
+    assert all(
+        torch.equal(one, two)
+        for one, two in zip(plain.buffers(), recomputed.buffers(), strict=True)
+    )
+
+
+def test_recomputed_stages_keep_fewer_tensors():
+    def kept(**settings) -> int:
+        numbers = []
+
+        def pack(tensor):
+            numbers.append(tensor.numel())
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+            meta(**settings)(torch.randn(2, 3, 32, 48))
+        return sum(numbers)
+
+    assert kept(with_cp=True) < 0.2 * kept(with_cp=(0,)) < 0.2 * kept()
+
+
+def test_depth_of_a_layer_grows_by_one_with_each_block():
+    backbone, prefix = meta(), "backbone."
+    depths = {}
+    for name, _ in backbone.named_parameters():
+        depth, layers = backbone.get_layer_depth(prefix + name, prefix)
+        depths.setdefault(".".join(name.split(".")[: 3 if name.startswith("stages") else 1]), depth)
+    assert depths == {
+        "stem": 0,
+        "stages.0.block0": 1,
+        "stages.1.downsample": 2,
+        "stages.1.block0": 2,
+        "stages.2.downsample": 3,
+        "stages.2.block0": 3,
+        "stages.2.block1": 4,
+        "stages.3.downsample": 5,
+        **{f"stages.3.block{index}": 5 + index for index in range(6)},
+        "stages.4.downsample": 11,
+        "stages.4.block0": 11,
+        "stages.4.block1": 12,
+    }
+    assert layers == 14
+    assert backbone.get_layer_depth("head.fc.weight", prefix) == (13, 14)
+
+
 def test_neuron_config_reaches_every_neuron():
     backbone = meta(neuron=dict(type="LIF", tau=3.0))
     neurons = [m for m in backbone.modules() if isinstance(m, SpikingNeuron)]
@@ -192,6 +251,7 @@ def test_pretrained_weights_load_by_init_cfg(tmp_path):
         (lambda: meta(out_indices=(5,)), r"0\.\.4"),
         (lambda: meta(out_indices=(3, 1)), "ascend"),
         (lambda: meta(frozen_stages=9), "frozen_stages"),
+        (lambda: meta(with_cp=(5,)), "with_cp"),
         (lambda: meta(shortcut="none"), "unknown shortcut"),
         (lambda: meta(attention="softmax"), "unknown attention"),
         (lambda: meta(depth=3), "depth"),
