@@ -56,6 +56,7 @@ setup(
         "safetensors",
     ],
     extras_require={
+        "distill": ["timm>=1.0,<2"],
         "report": ["plotly>=7,<8"],
         "ray": RAY,
         "dev": [
@@ -70,6 +71,7 @@ setup(
             "pre-commit",
             "pytest",
             "ruff",
+            "timm>=1.0,<2",
         ],
     },
     entry_points={"console_scripts": ["spikevision=spikevision.cli.main:main"]},

@@ -1,5 +1,5 @@
 # Meta-SpikeFormer 31M, T=4 fine-tuning on ImageNet-1K from the T=1 weights. Numbers: Yao et al., arXiv:2404.03663.
-# The paper's best figures add a distillation head and a CAFormer-B36 teacher, which this config leaves out.
+# Without the teacher of the paper's best figures, which the `-distilled` config adds.
 _base_ = [
     '../_base_/models/meta-spikeformer_cls.py',
     '../_base_/datasets/imagenet_bs128_meta-spikeformer_224.py',
@@ -8,5 +8,5 @@ _base_ = [
 ]
 model = dict(backbone=dict(arch='31m', time_steps=4), head=dict(in_channels=480))
 train_dataloader = dict(batch_size=24)  # four steps need the memory of four images
-# your T=1 result belongs here, or name it with --cfg-options load_from=...
-load_from = 'checkpoints/meta-spikeformer-31m_t1.pth'
+# your T=1 result belongs here (checkpoint or run folder), or name it with --cfg-options init_from=...
+init_from = 'checkpoints/meta-spikeformer-31m_t1.pth'

@@ -39,7 +39,7 @@ def test_name_says_the_time_steps_batch_and_length_that_the_config_holds(path):
     config = load_config(path)
     name = NAME.fullmatch(path.stem)
     assert name, f"{path.name} is not <model>_t<T>_<GPUs>xb<batch>-<length>_<data>.py"
-    assert int(name["time_steps"]) == config.model.backbone.time_steps
+    assert int(name["time_steps"]) == config.model.get("student", config.model).backbone.time_steps
     assert int(name["batch"]) == config.train_dataloader.batch_size
     assert name["length"] == run_length(config.train_cfg)
     if "auto_scale_lr" in config:

@@ -29,6 +29,10 @@ PARAMETERS = {
     "e-spikeformer-5m_in1k": 5_105_608,
     "e-spikeformer-10m_in1k": 10_023_112,
     "e-spikeformer-19m_in1k": 18_987_504,
+    # a second classifier, which sizes are published without
+    "meta-spikeformer-15m-distilled_in1k": 15_112_208 + 1000 * 361,
+    "meta-spikeformer-31m-distilled_in1k": 31_333_864 + 1000 * 481,
+    "meta-spikeformer-55m-distilled_in1k": 55_350_248 + 1000 * 641,
     "spikformer-8-384_in1k": 16_816_024,
     "spikformer-6-512_in1k": 23_373_352,
     "spikformer-8-512_in1k": 29_689_384,
@@ -88,6 +92,11 @@ def build(config):
         return MODELS.build(config.model)
 
 
+def network_of(config):
+    """The model that is tested in the end: of a distillation, the student."""
+    return config.model.get("student", config.model)
+
+
 def tiny_network() -> nn.Module:
     """A weight that decays, and a bias and a norm that do not."""
     return nn.Sequential(nn.Conv2d(1, 2, 1), nn.BatchNorm2d(2))
@@ -129,8 +138,9 @@ def learning_rates(config, *, steps_per_epoch: int = STEPS_PER_EPOCH) -> list[fl
 def test_head_fits_the_backbone_and_the_data(path):
     config = load(path)
     model = build(config)
+    model = getattr(model, "student", model)
     assert model.head.fc.in_features == model.backbone.feature_specs()[-1].channels
-    assert config.model.head.num_classes == CLASSES[data_of(path)]
+    assert network_of(config).head.num_classes == CLASSES[data_of(path)]
     assert config.data_preprocessor.num_classes == CLASSES[data_of(path)]
 
 
@@ -147,8 +157,8 @@ def test_every_published_size_has_a_config():
 @pytest.mark.parametrize("path", PUBLISHED, ids=named)
 def test_architecture_in_the_name_is_the_one_that_is_built(path):
     family, _, arch = path.stem.split("_")[0].partition("former-")
-    backbone = load(path).model.backbone
-    assert backbone.arch == arch
+    backbone = network_of(load(path)).backbone
+    assert backbone.arch == arch.removesuffix("-distilled")
     assert (
         backbone.type
         == {
@@ -251,6 +261,17 @@ def test_metafile_has_an_entry_of_the_true_size(path):
     models = yaml.safe_load((path.parent / "metafile.yml").read_text())["Models"]
     (entry,) = [model for model in models if model["Name"] == path.stem]
     config = load(path)
-    assert entry["Metadata"]["Time steps"] == config.model.backbone.time_steps
+    assert entry["Metadata"]["Time steps"] == network_of(config).backbone.time_steps
     size = sum(p.numel() for p in build(config).parameters())
     assert entry["Metadata"]["Parameters"] == size
+
+
+def test_a_distillation_weighs_labels_and_teacher_alike_as_published():
+    for path in PUBLISHED:
+        if "-distilled" in path.stem:
+            config = load(path)
+            model = build(config)
+            assert (model.task_weight, [loss.weight for loss in model.losses]) == (0.5, [0.5])
+            assert model.student.head.taught
+            assert config.model.teacher.config.model_name == "caformer_b36.sail_in22k_ft_in1k"
+            assert config.init_from

@@ -27,7 +27,7 @@ def rates(model, constructor: str, rate: float | None = 0.5, **fields) -> dict[s
 def test_the_head_learns_at_full_rate_and_the_stem_slowest():
     found = rates(MODELS.build(STUDENT), "spikevision.LayerDecay")
     assert found["head.fc.weight"] == 1.0
-    # depths (1, 1): the last stage's block is layer 5 of 0 to 6
+    # depths (1, 1): the last stage's block is layer 6 of 0 to 7
     assert found["backbone.stages.4.block0.mlp.body.fc1.conv.weight"] == 0.5
     assert found["backbone.stem.conv.weight"] == 0.5**7
 
@@ -36,6 +36,24 @@ def test_classifiers_get_what_mmpretrains_own_constructor_gives():
     model = MODELS.build(STUDENT)
     stock = rates(model, "mmpretrain.LearningRateDecayOptimWrapperConstructor")
     assert rates(model, "spikevision.LayerDecay") == pytest.approx(stock)
+
+
+def test_the_student_of_a_distillation_decays_as_it_does_alone():
+    student = {**STUDENT, "type": "mmpretrain.ImageClassifier"}
+    config = dict(
+        type="spikevision.Distiller",
+        student=student,
+        teacher=dict(config=student),
+        losses=[dict(type="Features", channels=(16, 8))],
+    )
+    alone = rates(MODELS.build(STUDENT), "spikevision.LayerDecay")
+    for constructor in (
+        "spikevision.LayerDecay",
+        "mmpretrain.LearningRateDecayOptimWrapperConstructor",
+    ):
+        found = rates(MODELS.build(config), constructor)
+        assert {name: found[f"student.{name}"] for name in alone} == pytest.approx(alone)
+        assert found["losses.0.adapter.weight"] == 1.0
 
 
 def test_factors_of_mmengine_multiply():

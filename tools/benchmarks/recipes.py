@@ -1,9 +1,10 @@
-"""Distillation, and T=1 before T=4, against plain training: accuracy over seeds on 1,000 real digits.
+"""Distillation, and T=1 before T=4, against plain training: accuracy over seeds on 250 real digits.
 
-Prints one JSON line. A small network (T=4) is trained by the ordinary job in three ways, per seed: plainly; with hard
-distillation into a second classifier, from a convolutional teacher that is trained first, once, on all 4,000 digits; and
-with most epochs at T=1 before some at T=4, in the time of the plain training (both times are in the output). Prepare the
-data first (``spikevision prepare mnist-5k``).
+Prints one JSON line. A small Spikformer (T=4, digits of 16 x 16 pixels) is trained by the ordinary job in three ways, per
+seed: plainly; with hard distillation into a second classifier, from a convolutional teacher that is trained first, once, on
+all 4,000 digits; and at T=1 before T=4, with as many time steps times images as the plain training. Processor time of each
+is in the output. Prepare the data first (``spikevision prepare mnist-5k``). Each finished training is noted in the work
+folder and not done again, so the benchmark goes on where it was stopped, and a second call only prints.
 """
 
 import argparse
@@ -11,35 +12,68 @@ import contextlib
 import json
 import sys
 import time
+from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
-
-from mmengine.config import Config
 
 from spikevision.jobs.spec import RunSpec
 from spikevision.jobs.train import train
 
+WORK = Path("work_dirs/recipes")
 CONFIG = "configs/quick/meta-spikeformer-tiny_t4_1xb32-15e_mnist-5k.py"
-TEACHER_EPOCHS = 8
-NETWORK = {
-    "model.backbone.arch": {"embed_dims": (8, 16, 32, 48), "num_heads": 1, "depths": (1, 1)},
-    "model.head.in_channels": 48,
+BATCH_SIZE = 25
+LEARNING_RATE = 4e-3
+EPOCHS, EPOCHS_T1, EPOCHS_T4 = 10, 12, 7  # 10 x 4 = 12 x 1 + 7 x 4
+TEACHER_EPOCHS = 3
+NEURON = {"type": "LIF", "v_threshold": 0.5, "surrogate": "atan"}  # as in the quick config
+STUDENT: dict[str, Any] = {
+    "type": "ImageClassifier",
+    "backbone": {
+        "type": "spikevision.Spikformer",
+        "variant": "cifar",
+        "arch": {"embed_dims": 64, "depth": 1, "num_heads": 4},
+        "time_steps": 4,
+        "neuron": NEURON,
+    },
+    "head": {
+        "type": "spikevision.SpikingClsHead",
+        "num_classes": 10,
+        "in_channels": 64,
+        "spiking": False,
+    },
 }
 TEACHER: dict[str, Any] = {
     "type": "ImageClassifier",
-    "backbone": {"type": "ResNet_CIFAR", "depth": 18, "stem_channels": 16, "base_channels": 16},
+    "backbone": {"type": "ResNet_CIFAR", "depth": 18, "stem_channels": 8, "base_channels": 8},
     "neck": {"type": "GlobalAveragePooling"},
-    "head": {"type": "LinearClsHead", "num_classes": 10, "in_channels": 128, "topk": (1,)},
+    "head": {"type": "LinearClsHead", "num_classes": 10, "in_channels": 64, "topk": (1,)},
 }
 
 
-def run(options: dict, *, epochs: int, lr: float, seed: int) -> dict[str, Any]:
-    """Final accuracy in percent, time in seconds and checkpoint of one training."""
-    schedule = {
+def pipeline(crop: str) -> list[dict[str, Any]]:
+    """Digits of 16 x 16 pixels, in training shifted by up to 2 of 32."""
+    return [
+        {"type": "LoadImageFromFile"},
+        {"type": "Pad", "size": (36, 36), "pad_val": 0},
+        {"type": crop, "crop_size": 32},
+        {"type": "Resize", "scale": 16},
+        {"type": "PackInputs"},
+    ]
+
+
+def run(
+    model: dict, *, name: str, epochs: int, seed: int, digits: int, **fields: Any
+) -> dict[str, Any]:
+    """Final accuracy in percent, processor seconds and checkpoint of one training, done or found in ``WORK``."""
+    note = WORK / f"{name}-{digits}-{seed}" / "result.json"
+    if note.is_file():
+        return json.loads(note.read_text())
+    options: dict[str, Any] = {
+        "model": {**model, "_delete_": True},
         "train_cfg.max_epochs": epochs,
         "train_cfg.val_interval": epochs,
         "default_hooks.checkpoint.interval": epochs,
-        "optim_wrapper.optimizer.lr": lr,
+        "optim_wrapper.optimizer.lr": LEARNING_RATE,
         "param_scheduler": [
             dict(type="LinearLR", start_factor=0.01, end=1, convert_to_iter_based=True),
             dict(
@@ -51,36 +85,52 @@ def run(options: dict, *, epochs: int, lr: float, seed: int) -> dict[str, Any]:
             ),
         ],
         "randomness.seed": seed,
+        "train_dataloader.batch_size": BATCH_SIZE,
+        "train_dataloader.dataset.indices": list(range(0, 4000, 4000 // digits)),
+        "train_dataloader.dataset.pipeline": pipeline("RandomCrop"),
+        **fields,
     }
+    for loader in ("val_dataloader", "test_dataloader"):
+        options[f"{loader}.dataset.pipeline"] = pipeline("CenterCrop")
+    for loader in ("train_dataloader", "val_dataloader"):  # all work in one process, to be timed
+        options |= {f"{loader}.num_workers": 0, f"{loader}.persistent_workers": False}
     begin = time.process_time()
     with contextlib.redirect_stdout(sys.stderr):  # the JSON line alone goes to stdout
-        result = train(RunSpec(config=CONFIG, cfg_options={**schedule, **options}))
+        result = train(RunSpec(config=CONFIG, work_dir=str(note.parent), cfg_options=options))
     if result.status != "finished":
         raise SystemExit("stopped")
-    return {
+    found = {
         "accuracy_percent": result.metrics["accuracy/top1"],
         "cpu_s": round(time.process_time() - begin, 1),
         "checkpoint": str(result.checkpoint),
     }
+    note.write_text(json.dumps(found))
+    return found
 
 
 def distilled(teacher: str) -> dict[str, Any]:
-    """Options that turn the plain training into a distillation."""
-    student = Config.fromfile(CONFIG).model.to_dict()
-    student["backbone"]["arch"] = NETWORK["model.backbone.arch"]
-    student["head"].update(in_channels=48, distillation_head=True)
-    model = {
-        "_delete_": True,
+    """The student with a second classifier, and its teacher; both losses count half, as published."""
+    return {
         "type": "spikevision.Distiller",
-        "student": student,
+        "student": {**STUDENT, "head": {**STUDENT["head"], "distillation_head": True}},
         "teacher": {"config": TEACHER, "checkpoint": teacher},
         "losses": [{"type": "HardLogits", "weight": 0.5, "distillation_head": True}],
         "task_weight": 0.5,
     }
-    return {"model": model}
 
 
-def summary(runs: list[dict]) -> dict[str, Any]:
+def one_seed(teacher: str, *, seed: int, digits: int) -> dict[str, dict[str, Any]]:
+    """The three ways with one seed."""
+    common = {"seed": seed, "digits": digits}
+    plain = run(STUDENT, name="plain", epochs=EPOCHS, **common)
+    taught = run(distilled(teacher), name="distilled", epochs=EPOCHS, **common)
+    first = run(STUDENT, name="t1", epochs=EPOCHS_T1, time_steps=1, **common)
+    second = run(STUDENT, name="t4", epochs=EPOCHS_T4, init_from=first["checkpoint"], **common)
+    both = {**second, "cpu_s": round(first["cpu_s"] + second["cpu_s"], 1)}
+    return {"plain": plain, "hard_distillation": taught, "t1_then_t4": both}
+
+
+def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
     """All accuracies, their mean and their standard deviation."""
     found = [each["accuracy_percent"] for each in runs]
     return {
@@ -95,42 +145,17 @@ def main() -> None:
     """Train the teacher, then all ways for each seed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=5, help="seeds 0 to SEEDS-1 (default: 5)")
-    parser.add_argument("--digits", type=int, default=1000, help="of 4,000 (default: 1000)")
-    parser.add_argument("--epochs", type=int, default=8, help="of the plain training (default: 8)")
-    parser.add_argument("--epochs-t1", type=int, default=12, help="at T=1 (default: 12)")
-    parser.add_argument("--epochs-t4", type=int, default=4, help="at T=4 after T=1 (default: 4)")
-    parser.add_argument("--lr", type=float, default=4e-3, help="default: 4e-3")
+    parser.add_argument("--digits", type=int, default=250, help="of 4,000 (default: 250)")
     args = parser.parse_args()
-    teacher = run(
-        {"model": {**TEACHER, "_delete_": True}}, epochs=TEACHER_EPOCHS, lr=args.lr, seed=0
-    )
-    few = {
-        "train_dataloader.num_workers": 0,
-        "train_dataloader.persistent_workers": False,
-        "train_dataloader.dataset.indices": list(range(0, 4000, 4000 // args.digits)),
-    }
-    plain, taught, warmed = [], [], []
+    teacher = run(TEACHER, name="teacher", epochs=TEACHER_EPOCHS, seed=0, digits=4000)
+    runs = []
     for seed in range(args.seeds):
-        common = dict(lr=args.lr, seed=seed)
-        plain.append(run({**few, **NETWORK}, epochs=args.epochs, **common))
-        options = {**few, **distilled(teacher["checkpoint"])}
-        taught.append(run(options, epochs=args.epochs, **common))
-        first = run({**few, **NETWORK, "time_steps": 1}, epochs=args.epochs_t1, **common)
-        options = {**few, **NETWORK, "init_from": first["checkpoint"]}
-        second = run(options, epochs=args.epochs_t4, lr=args.lr / 2, seed=seed)
-        warmed.append({**second, "cpu_s": first["cpu_s"] + second["cpu_s"]})
-        at_t1 = first["accuracy_percent"]
-        line = [plain[-1], taught[-1], warmed[-1], {"at_t1_percent": at_t1}]
-        print(f"seed {seed}: {json.dumps(line)}", file=sys.stderr, flush=True)
-    result = {
-        "name": "recipes",
-        **vars(args),
-        "teacher_percent": teacher["accuracy_percent"],
-        "plain": summary(plain),
-        "hard_distillation": summary(taught),
-        "t1_then_t4": summary(warmed),
-    }
-    print(json.dumps(result))
+        runs.append(one_seed(teacher["checkpoint"], seed=seed, digits=args.digits))
+        found = {way: each["accuracy_percent"] for way, each in runs[-1].items()}
+        print(f"seed {seed}: {json.dumps(found)}", file=sys.stderr, flush=True)
+    ways = {way: summary([each[way] for each in runs]) for way in runs[0]}
+    facts = {"name": "recipes", "seeds": args.seeds, "digits": args.digits}
+    print(json.dumps({**facts, "teacher_percent": teacher["accuracy_percent"], **ways}))
 
 
 if __name__ == "__main__":
