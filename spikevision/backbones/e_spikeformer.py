@@ -31,6 +31,7 @@ class ESpikeFormer(MetaSpikeFormer):
         neuron: Neuron config; None is the published integer neuron: D = 4 levels, which hands on ``S / D``.
         drop_path_rate: Stochastic depth of the last block; earlier ones scale linearly from 0.
         frozen_stages: See :class:`SpikingBackbone`.
+        with_cp: See :class:`SpikingBackbone`.
         init_cfg: See :class:`SpikingBackbone`.
 
     Raises:
@@ -57,6 +58,7 @@ class ESpikeFormer(MetaSpikeFormer):
         neuron: dict | None = None,
         drop_path_rate: float = 0.0,
         frozen_stages: int = -1,
+        with_cp: bool | Sequence[int] = False,
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(
@@ -67,6 +69,7 @@ class ESpikeFormer(MetaSpikeFormer):
             neuron=neuron or self.NEURON,
             drop_path_rate=drop_path_rate,
             frozen_stages=frozen_stages,
+            with_cp=with_cp,
             init_cfg=init_cfg,
         )
 
