@@ -69,12 +69,7 @@ def encode_slots(counts: Tensor, levels: int, *, normalised: bool = False) -> Sp
     Raises:
         ValueError: If the slots do not fit into memory.
     """
-    check_memory(
-        levels * counts.numel() * (counts.element_size() + 1),  # and one byte of comparison
-        counts.device,
-        f"{levels} slots of spikes for each of {counts.shape[0]} time steps, {levels * counts.shape[0]} steps of "
-        f"{tuple(counts.shape[1:])},",
-    )
+    _check_memory(levels, counts)
     slots = torch.arange(levels, device=counts.device).view(-1, *[1] * counts.dim())
     spikes = (counts.detach() > slots).to(counts.dtype).flatten(0, 1)
     return _slots(spikes, levels, levels if normalised else 1, ordered=True)
@@ -88,6 +83,16 @@ def total(x: Tensor) -> Tensor:
 def count_slots(x: Tensor) -> int:
     """Number of slots that one time step of ``x`` has, 1 for an ordinary tensor."""
     return x.slots if isinstance(x, SpikeSlots) else 1
+
+
+def _check_memory(slots: int, step: Tensor) -> None:
+    """Refuse spikes of a number of slots, each like ``step`` ``[T, ...]``, that do not fit into memory."""
+    time_steps, *shape = step.shape
+    check_memory(
+        slots * step.numel() * (step.element_size() + 1),  # and one byte of comparison
+        step.device,
+        f"{slots} slots of spikes for each of {time_steps} time steps, {slots * time_steps} steps of {tuple(shape)},",
+    )
 
 
 def _slots(spikes: Tensor, slots: int, divisor: int, *, ordered: bool) -> SpikeSlots:
@@ -175,6 +180,7 @@ def _mul(func: Callable[..., Any], a: Any, b: Any) -> Tensor:
     """A spike in each slot of ``a`` and each of ``b`` where both fire (AND); numbers with anything else."""
     if not (isinstance(a, SpikeSlots) and isinstance(b, SpikeSlots)):
         return _on_totals(func, a, b)
+    _check_memory(a.slots * b.slots, torch.broadcast_tensors(a.parts()[0], b.parts()[0])[0])
     both = _by_slot(a).unsqueeze(1) * _by_slot(b)
     return _slots(both.flatten(0, 2), a.slots * b.slots, a.divisor * b.divisor, ordered=False)
 
@@ -182,6 +188,7 @@ def _mul(func: Callable[..., Any], a: Any, b: Any) -> Tensor:
 def _add(func: Callable[..., Any], a: Any, b: Any) -> Tensor:
     """The sum of two spike trains is both of them, in slots one after the other; of anything else that of numbers."""
     if isinstance(a, SpikeSlots) and isinstance(b, SpikeSlots) and a.divisor == b.divisor:
+        _check_memory(a.slots + b.slots, a.parts()[0])
         spikes = torch.cat([_raw(Tensor.detach, a), _raw(Tensor.detach, b)])
         return _slots(spikes, a.slots + b.slots, a.divisor, ordered=False)
     return _on_totals(func, a, b)

@@ -101,12 +101,23 @@ def raw_outputs(value):
     return [x for v in value for x in raw_outputs(v)] if isinstance(value, (list, tuple)) else []
 
 
-@pytest.mark.parametrize(("levels", "time_steps"), [(4, 1), (8, 2)])
-def test_mask_rcnn_gives_the_same_raw_outputs_on_binary_spikes(levels, time_steps):
+@pytest.mark.parametrize(
+    ("name", "levels", "time_steps"),
+    [
+        ("mask-rcnn", 4, 1),
+        ("mask-rcnn", 8, 2),
+        pytest.param("mask-rcnn", 4, 2, marks=pytest.mark.slow),
+        pytest.param("mask-rcnn", 8, 1, marks=pytest.mark.slow),
+        pytest.param("cascade", 4, 1, marks=pytest.mark.slow),
+        pytest.param("retinanet", 4, 1, marks=pytest.mark.slow),
+        pytest.param("fcos", 4, 2, marks=pytest.mark.slow),
+    ],
+)
+def test_detectors_give_the_same_raw_outputs_on_binary_spikes(name, levels, time_steps):
     pytest.importorskip("mmdet.models", reason="mmdet is not installed")
     from tiny_detectors import DIMS, batch, build, shrunk
 
-    config = shrunk("mask-rcnn", time_steps)
+    config = shrunk(name, time_steps)
     integer_neurons(config.model, levels)
     config.model.backbone.update(
         arch=dict(embed_dims=DIMS, num_heads=2, depths=(1, 1)),
@@ -124,7 +135,7 @@ def test_mask_rcnn_gives_the_same_raw_outputs_on_binary_spikes(levels, time_step
         expected = raw_outputs(call())
         unroll_(model)
         found = raw_outputs(call())
-    assert len(expected) >= 3  # of the region proposals, boxes and masks
+    assert len(expected) >= 3
     for theirs, ours in zip(expected, found, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-9)
         assert theirs.std() > 1e-6

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from spikevision.layers import RepConvBN, fuse_
+from spikevision.layers import RepConvBN, SpikingSelfAttention, fuse_
 from spikevision.statistics import SpikeRecorder, count_macs
 from spikevision.statistics.macs import macs_by_part
 from spikevision.testing import build_classifier
@@ -25,6 +25,9 @@ PUBLISHED_META = {
     "31m": (13.951, 21.312, 0.089, 0.066),
     "55m": (24.699, 37.796, 0.118, 0.117),
 }
+# with the classifier, products of attention in their order (Q K^T) V, which is not the cheaper one
+PUBLISHED_E = {"5m": (1.878, 0.221), "10m": (3.935, 0.313), "19m": (7.200, 0.433)}
+TOKENS, HEADS = 14 * 14, 8
 
 
 def in_g(macs: int, digits: int) -> float:
@@ -52,6 +55,18 @@ def test_meta_spikeformer_has_the_published_macs_as_trained_and_fused(arch):
     assert (in_g(macs["first_conv"], 3), in_g(macs["attention"], 3)) == (first, attention)
     macs = count_macs(fuse_(model, RepConvBN))
     assert in_g(macs["layers"] + macs["first_conv"] + classifier_macs, 3) == fused
+
+
+@pytest.mark.parametrize("arch", PUBLISHED_E)
+def test_e_spikeformer_has_the_published_macs(arch):
+    model = classifier("ESpikeFormer", arch).eval()
+    macs = count_macs(model)
+    dense = macs["layers"] + macs["first_conv"] + model.head.fc.weight.numel()
+    widths = [m.q.conv.out_channels for m in model.modules() if isinstance(m, SpikingSelfAttention)]
+    as_published = sum(TOKENS * TOKENS * 5 * width for width in widths)  # V is four times as wide
+    assert (in_g(dense, 3), in_g(as_published, 3)) == PUBLISHED_E[arch]
+    heads = [width // HEADS for width in widths]
+    assert macs["attention"] == sum(HEADS * 2 * TOKENS * 4 * width**2 for width in heads)
 
 
 def test_nothing_is_computed_and_nothing_changes():
