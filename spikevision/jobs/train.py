@@ -1,5 +1,6 @@
 """The train job: mmengine's Runner on a config, in a run folder, able to stop and go on."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -98,9 +99,13 @@ def _make_resumable(config: Config) -> None:
     }:
         hooks["checkpoint"] = {**saver, "type": "spikevision.AtomicCheckpointHook"}
     config.default_hooks = hooks
-    config.custom_hooks = [
-        hook for hook in config.get("custom_hooks") or [] if hook not in OUR_HOOKS
-    ] + OUR_HOOKS
+    given = list(config.get("custom_hooks") or [])
+    types = {hook["type"] for hook in given if isinstance(hook, Mapping)}
+    config.custom_hooks = given + [
+        {"type": f"spikevision.{name}"}
+        for name in OUR_HOOKS
+        if not types & {name, f"spikevision.{name}"}
+    ]
 
 
 def _check_start(config: Config, point: ResumePoint | None) -> None:

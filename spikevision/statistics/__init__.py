@@ -14,6 +14,7 @@ from spikevision.statistics.energy import (
     Energy,
     EnergyModel,
 )
+from spikevision.statistics.firing_check import FiringCheckHook
 from spikevision.statistics.firing_rate import FiringRate, firing_rates, rate_warnings
 from spikevision.statistics.hook import SAMPLES, STATISTICS, SpikeStatisticsHook
 from spikevision.statistics.macs import count_macs
@@ -34,6 +35,7 @@ __all__ = [
     "Energy",
     "EnergyModel",
     "Finding",
+    "FiringCheckHook",
     "FiringRate",
     "LayerCost",
     "SAMPLES",
