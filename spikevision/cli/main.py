@@ -12,6 +12,7 @@ VERBS = {
     "train": "spikevision.cli.train",
     "test": "spikevision.cli.test",
     "infer": "spikevision.cli.infer",
+    "find-lr": "spikevision.cli.find_lr",
     "prepare": "spikevision.cli.prepare",
     "import": "spikevision.cli.import_",
     "doctor": "spikevision.cli.doctor",
