@@ -20,7 +20,7 @@ from spikevision.jobs.stop import StopRequest, TrainingStopped
 from spikevision.jobs.weights import check_resumable, read_checkpoint
 
 STOCK_LOOPS = ("EpochBasedTrainLoop", "mmengine.EpochBasedTrainLoop")
-OUR_HOOKS = [{"type": f"spikevision.{name}"} for name in ("ResumeStateHook", "FiniteCheckHook")]
+OUR_HOOKS = ("ResumeStateHook", "FiniteCheckHook", "FiringCheckHook")
 STOCK_CHECKPOINTS = ("CheckpointHook", "mmengine.CheckpointHook")
 
 
