@@ -57,10 +57,12 @@ setup(
     ],
     extras_require={
         "distill": ["timm>=1.0,<2"],
+        "events": ["aedat>=2.3,<3"],
         "report": ["plotly>=7,<8"],
         "ray": RAY,
         "dev": [
             *RAY,
+            "aedat>=2.3,<3",
             "flask",
             "flask-cors",
             "hypothesis",

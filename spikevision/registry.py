@@ -60,13 +60,19 @@ MODELS = LibraryAwareRegistry(
     },
 )
 DATASETS = LibraryAwareRegistry(
-    "dataset", parent=roots.DATASETS, modules={"spikevision.datasets.event_frames": "mmpretrain"}
+    "dataset",
+    parent=roots.DATASETS,
+    modules={
+        "spikevision.datasets.event_frames": "mmpretrain",
+        "spikevision.datasets.event_sets": "mmpretrain",
+    },
 )
 TRANSFORMS = LibraryAwareRegistry(
     "transform",
     parent=roots.TRANSFORMS,
     modules={
         "spikevision.datasets.loading": None,
+        "spikevision.datasets.event_augment": "mmpretrain",
         "spikevision.datasets.event_frames": "mmpretrain",
         "spikevision.distillation": None,
     },

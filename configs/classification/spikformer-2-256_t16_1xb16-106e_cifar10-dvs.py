@@ -1,5 +1,5 @@
-# Spikformer-2-256, 16 frames, CIFAR10-DVS. Numbers: Zhou et al., arXiv:2209.15425. The paper's augmentation adds shear,
-# translation, rotation and cutout of events, which this config leaves out.
+# Spikformer-2-256, 16 frames, CIFAR10-DVS. Numbers: Zhou et al., arXiv:2209.15425; the magnitudes of the augmentation
+# (shear, translation, rotation, cutout) are ours.
 _base_ = [
     '../_base_/models/spikformer_cls.py',
     '../_base_/datasets/cifar10-dvs_bs16_t16.py',

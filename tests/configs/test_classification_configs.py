@@ -45,12 +45,16 @@ PARAMETERS = {
     "spikformer-2-384_cifar100": 5_765_050 + 90 * 385,
     "spikformer-4-384_cifar100": 9_324_730 + 90 * 385,
     "spikformer-2-256_cifar10-dvs": 2_566_666,
+    "spikformer-2-256_dvs128-gesture": 2_566_666 + 257,
+    "spikformer-2-256_n-caltech101": 2_566_666 + 91 * 257,
 }
 CLASSES = {
     "in1k": 1000,
     "cifar10": 10,
     "cifar100": 100,
     "cifar10-dvs": 10,
+    "dvs128-gesture": 11,
+    "n-caltech101": 101,
     "fashion-mnist": 10,
     "mnist-5k": 10,
 }

@@ -1,30 +1,30 @@
-# CIFAR10-DVS as 16 frames per recording, split by number of events, 128x128. Frames are read from class folders of
-# .npz files (key `frames`, [T, 2, H, W]): train = the first 90 % of each class, test = the rest, as in the paper.
-dataset_type = 'spikevision.EventFrameFolder'
+# CIFAR10-DVS from its original recordings (<class>/*.aedat), as 16 frames of equal numbers of events, 128x128.
+# train = the first 90 % of each class, test = the rest, as in the paper. Frames are kept in the cache.
 time_steps = 16
 # counts of events: no normalisation, no colours to swap
 data_preprocessor = dict(num_classes=10, mean=None, std=None, to_rgb=False)
 
+load = dict(
+    type='spikevision.LoadEventRecording', time_steps=time_steps, sensor=(128, 128), cache='data/.cache/cifar10-dvs')
 train_pipeline = [
-    dict(type='spikevision.LoadEventFrames', time_steps=time_steps),
+    load,
     dict(type='RandomFlip', prob=0.5, direction='horizontal'),
+    dict(type='spikevision.EventAugment'),
     dict(type='spikevision.PackEventFrames'),
 ]
 test_pipeline = [
-    dict(type='spikevision.LoadEventFrames', time_steps=time_steps),
+    load,
     dict(type='spikevision.PackEventFrames'),
 ]
 train_dataloader = dict(
     batch_size=16,
     num_workers=4,
-    dataset=dict(
-        type=dataset_type, data_root='data/cifar10-dvs', data_prefix='train', pipeline=train_pipeline),
+    dataset=dict(type='spikevision.CIFAR10DVS', data_root='data/cifar10-dvs', split='train', pipeline=train_pipeline),
     sampler=dict(type='DefaultSampler', shuffle=True))
 val_dataloader = dict(
     batch_size=16,
     num_workers=4,
-    dataset=dict(
-        type=dataset_type, data_root='data/cifar10-dvs', data_prefix='test', pipeline=test_pipeline),
+    dataset=dict(type='spikevision.CIFAR10DVS', data_root='data/cifar10-dvs', split='test', pipeline=test_pipeline),
     sampler=dict(type='DefaultSampler', shuffle=False))
 val_evaluator = dict(type='Accuracy', topk=(1, 5))
 test_dataloader = val_dataloader
