@@ -1,9 +1,14 @@
 """Write tiny recordings in the original formats, bit by bit as their documents say."""
 
+import importlib
 import struct
+import sys
 from pathlib import Path
+from types import ModuleType
+from unittest.mock import MagicMock
 
 import numpy as np
+import pytest
 
 HEADER2 = (
     b"#!AER-DAT2.0\r\n# This is a raw AE data file - do not edit\r\n# Timestamps tick is 1 us\r\n"
@@ -20,9 +25,9 @@ def some_events(count: int = 64, *, width: int = 128, height: int = 128, start_u
 
 
 def aedat2(t, x, y, p) -> bytes:
-    """DVS128 in jAER's order: columns from the right, rows from below, 0 for brighter."""
+    """A DVS128 on its side: x of the upright picture is the row of the sensor; both count down, 0 is brighter."""
     words = b"".join(
-        struct.pack(">II", (127 - int(b)) << 8 | (127 - int(a)) << 1 | (1 - int(c)), int(time))
+        struct.pack(">II", (127 - int(a)) << 8 | (127 - int(b)) << 1 | (1 - int(c)), int(time))
         for time, a, b, c in zip(t, x, y, p, strict=True)
     )
     return HEADER2 + words
@@ -60,3 +65,11 @@ def write(path: Path, content: bytes) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
     return path
+
+
+def spikingjelly_datasets(name: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """A module of ``spikingjelly.datasets``; its package imports audio and HDF5 libraries that no reader here uses."""
+    pytest.importorskip("spikingjelly")
+    for unused in ("h5py", "torchaudio"):
+        monkeypatch.setitem(sys.modules, unused, MagicMock())
+    return importlib.import_module(f"spikingjelly.datasets.{name}")

@@ -1,7 +1,7 @@
 """Read recordings of event cameras: AEDAT 2.0, AEDAT 3.1, AEDAT 4 and the 40-bit format of N-Caltech101.
 
 Each reader answers with the structured array :data:`EVENT`, and refuses a file that is cut off, events out of order or
-outside the sensor. Axes are those of the sensor; no reader turns or mirrors anything.
+outside the sensor.
 """
 
 import struct
@@ -38,8 +38,9 @@ class Recording(NamedTuple):
 def read_aedat2(data: bytes) -> Recording:
     """AEDAT 2.0 of a DVS128, as CIFAR10-DVS has it.
 
-    32 bits of address and 32 bits of time, big-endian. Address: bit 0 polarity, 1 to 7 column, 8 to 14 row. jAER counts
-    columns from the right and marks brighter with 0.
+    32 bits of address and 32 bits of time, big-endian. Address: bit 0 polarity (0 brighter), 1 to 7 column, 8 to 14 row,
+    both from the far end. The camera of CIFAR10-DVS lay on its side: rows of the sensor are columns of the upright
+    picture that is given, as SpikingJelly gives it.
     """
     body = _body(data)
     if len(body) % 8:
@@ -48,8 +49,8 @@ def read_aedat2(data: bytes) -> Recording:
     address = words["address"].astype(np.int64)
     return _recording(
         t=words["t"],
-        x=127 - ((address >> 1) & 0x7F),
-        y=127 - ((address >> 8) & 0x7F),
+        x=127 - ((address >> 8) & 0x7F),
+        y=127 - ((address >> 1) & 0x7F),
         p=1 - (address & 1),
         size=(128, 128),
     )

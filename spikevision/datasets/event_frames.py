@@ -217,7 +217,7 @@ def _save(path: Path, frames: np.ndarray) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as file:
         try:
-            np.savez_compressed(file, **{KEY: frames})
+            np.savez_compressed(file, frames=frames)
         except BaseException:
             os.unlink(file.name)
             raise

@@ -5,7 +5,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from event_writers import WRITERS, aedat2, aedat3, atis, some_events, write
+from event_writers import (
+    WRITERS,
+    aedat2,
+    aedat3,
+    atis,
+    some_events,
+    spikingjelly_datasets,
+    write,
+)
 
 from spikevision.datasets.event_files import read_recording
 
@@ -22,11 +30,11 @@ def test_each_original_format_gives_its_events_back(tmp_path, name):
     assert (recording.width, recording.height) == ((304, 240) if ".bin" in name else (128, 128))
 
 
-def test_the_readers_agree_with_spikingjelly(tmp_path):
+def test_the_readers_agree_with_spikingjelly(tmp_path, monkeypatch):
     """An independent reading of the same formats, which has met the real files."""
-    pytest.importorskip("spikingjelly")
-    from spikingjelly.datasets import cifar10_dvs, utils
-
+    cifar10_dvs, utils = (
+        spikingjelly_datasets(name, monkeypatch) for name in ("cifar10_dvs", "utils")
+    )
     theirs = {
         "a.aedat": cifar10_dvs._load_origin_data,
         "b.aedat": utils.load_aedat_v3,

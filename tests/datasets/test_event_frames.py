@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from event_writers import aedat2, some_events, write
+from event_writers import aedat2, some_events, spikingjelly_datasets, write
 from mmengine.dataset import pseudo_collate
 from mmengine.registry import DATASETS, MODELS
 
@@ -130,8 +130,8 @@ def test_frames_by_count_and_by_time_are_what_hand_counting_gives():
 
 
 @pytest.mark.parametrize("split_by", ["count", "time"])
-def test_frames_equal_those_of_spikingjelly(recording, split_by):
-    utils = pytest.importorskip("spikingjelly.datasets.utils")
+def test_frames_equal_those_of_spikingjelly(recording, split_by, monkeypatch):
+    utils = spikingjelly_datasets("utils", monkeypatch)
     events = read_recording(recording).events
     theirs = utils.integrate_events_by_fixed_frames_number(
         {name: events[name] for name in "txyp"},
