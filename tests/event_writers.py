@@ -25,7 +25,7 @@ def some_events(count: int = 64, *, width: int = 128, height: int = 128, start_u
 
 
 def aedat2(t, x, y, p) -> bytes:
-    """A DVS128 on its side: x of the upright picture is the row of the sensor; both count down, 0 is brighter."""
+    """A DVS128: x is the row of the sensor, y its column; both count down, and 0 is brighter."""
     words = b"".join(
         struct.pack(">II", (127 - int(a)) << 8 | (127 - int(b)) << 1 | (1 - int(c)), int(time))
         for time, a, b, c in zip(t, x, y, p, strict=True)

@@ -39,8 +39,7 @@ def read_aedat2(data: bytes) -> Recording:
     """AEDAT 2.0 of a DVS128, as CIFAR10-DVS has it.
 
     32 bits of address and 32 bits of time, big-endian. Address: bit 0 polarity (0 brighter), 1 to 7 column, 8 to 14 row,
-    both from the far end. The camera of CIFAR10-DVS lay on its side: rows of the sensor are columns of the upright
-    picture that is given, as SpikingJelly gives it.
+    both from the far end. Rows of the sensor become columns of the picture, as SpikingJelly reads this set.
     """
     body = _body(data)
     if len(body) % 8:
