@@ -8,7 +8,6 @@ shape of a batch and on the number of threads, so both are those of the one proc
 
 import os
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,8 @@ from mmengine.hooks import IterTimerHook, LoggerHook
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner, TestLoop, autocast
 
-from spikevision.cluster.launch import check_size, local_cpus, plain_error
+from spikevision.cluster.launch import local_cpus
+from spikevision.cluster.pool import Pool
 from spikevision.cluster.session import session
 from spikevision.cluster.spec import ClusterSpec
 from spikevision.jobs import evaluate as job
@@ -53,45 +53,6 @@ def evaluate(spec: RunSpec, cluster: ClusterSpec) -> RunResult:
         return job.evaluate(
             spec, make_loop=lambda runner: ShardedTestLoop(runner, pool, checkpoint)
         )
-
-
-class Pool:
-    """Restartable actors that do units of work.
-
-    Args:
-        ray: The module, connected.
-        cluster: How many actors, and how many deaths each survives.
-    """
-
-    def __init__(self, ray: Any, cluster: ClusterSpec) -> None:
-        self._ray = ray
-        gpus = check_size(ray, cluster)
-        total = ray.cluster_resources()
-        self._count = min(cluster.workers[1], int(total["GPU"] / gpus if gpus else total["CPU"]))
-        self._options = {
-            "num_cpus": 1,
-            "num_gpus": gpus,
-            "max_restarts": cluster.max_failures,
-            "max_task_retries": cluster.max_failures,
-        }
-
-    def map(self, worker: type, shipped: dict[str, Any], units: list[Unit]) -> Iterator[Any]:
-        """What ``worker(shipped).run(index, unit)`` gives for each unit, in the order of the units."""
-        from ray.exceptions import RayError
-        from ray.util import ActorPool
-
-        kind = self._ray.remote(**self._options)(worker)
-        common = self._ray.put(shipped)
-        actors = [kind.remote(common) for _ in range(min(self._count, len(units)))]
-        try:
-            yield from ActorPool(actors).map(
-                lambda actor, numbered: actor.run.remote(*numbered), list(enumerate(units))
-            )
-        except RayError as error:
-            raise plain_error(error) from error
-        finally:
-            for actor in actors:
-                self._ray.kill(actor)
 
 
 class ShardedTestLoop(TestLoop):

@@ -35,7 +35,7 @@ ALLOWED = {
     "checkpoints": {"backbones", "compat", "heads"},
     "testing": {"heads"},
     "jobs": {"compat", "datasets", "neurons", "registry", "statistics", "tasks", "version"},
-    "cluster": {"compat", "jobs", "statistics", "tasks", "version"},
+    "cluster": {"compat", "conversion", "jobs", "statistics", "tasks", "version"},
     "cli": {"checkpoints", "cluster", "compat", "datasets", "jobs", "version"},
 }
 

@@ -12,6 +12,7 @@ from mmengine.dist import get_rank
 from mmengine.evaluator import BaseMetric
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS, METRICS, TRANSFORMS
+from torch import nn
 
 
 @HOOKS.register_module()
@@ -77,3 +78,19 @@ def feed(digest, value):
     elif hasattr(value, "items"):
         for _, inner in sorted(value.items()):
             feed(digest, inner)
+
+
+class EndsOnceLayer(nn.Module):
+    """Passes on what it is given; ends its process at the second call, unless the mark is there, and leaves it."""
+
+    def __init__(self, mark):
+        super().__init__()
+        self.mark = Path(mark)
+        self.count = 0
+
+    def forward(self, x):
+        self.count += 1
+        if self.count == 2 and not self.mark.exists():
+            self.mark.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return x

@@ -1,0 +1,51 @@
+"""Calibrates a small network in one process and over actors; prints fingerprints of the results as one JSON line.
+
+Arguments: address of Ray, work folder.
+"""
+
+import hashlib
+import json
+import sys
+from pathlib import Path
+
+import torch
+from saboteur import EndsOnceLayer
+from torch import nn
+
+from spikevision.cluster.calibration import calibrate
+from spikevision.cluster.session import session
+from spikevision.cluster.spec import ClusterSpec
+from spikevision.conversion import Statistics
+from spikevision.conversion import calibrate as in_one_process
+
+
+def fingerprint(statistics: Statistics) -> list:
+    """All that was counted, in a form that compares."""
+    digest = hashlib.sha256()
+    for name, tap in sorted(statistics.taps.items()):
+        digest.update(name.encode())
+        for tensor in (tap.counts, tap.low, tap.high):
+            digest.update(tensor.numpy().tobytes())
+    return [digest.hexdigest(), statistics.images, sorted(statistics.taps)]
+
+
+def main(address: str, mark: Path) -> None:
+    torch.manual_seed(0)
+    layers = (nn.Conv2d(3, 4, 3), EndsOnceLayer(mark), nn.ReLU(), nn.Flatten(), nn.Linear(144, 5))
+    model = nn.Sequential(*layers).eval()
+    batches = [torch.randn(2, 3, 8, 8) for _ in range(8)]
+    mark.touch()
+    found = {"one process": fingerprint(in_one_process(model, batches))}
+    with session(address):
+        for actors in (1, 2, 3):
+            cluster = ClusterSpec(workers=(actors, actors))
+            found[f"{actors} actors"] = fingerprint(calibrate(model, batches, cluster=cluster))
+        mark.unlink()
+        cluster = ClusterSpec(workers=(2, 2))
+        found["2 actors, one killed"] = fingerprint(calibrate(model, batches, cluster=cluster))
+    found["killed"] = mark.exists()
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], Path(sys.argv[2]) / "struck")
