@@ -66,8 +66,8 @@ class ShardedTestLoop(TestLoop):
 
     def __init__(self, runner: Runner, pool: Pool, checkpoint: Path) -> None:
         config = runner.cfg
-        options = {key: value for key, value in config.test_cfg.items() if key != "type"}
-        super().__init__(runner, config.test_dataloader, config.test_evaluator, **options)
+        fp16 = bool(config.test_cfg.get("fp16", False))
+        super().__init__(runner, config.test_dataloader, config.test_evaluator, fp16=fp16)
         self._pool = pool
         self._statistics = [hook for hook in runner.hooks if isinstance(hook, SpikeStatisticsHook)]
         self._shipped = {
@@ -119,6 +119,7 @@ class UnitWorker:
         init_default_scope(config.default_scope)
         self._runner = Runner.from_cfg(config)
         self._runner.model.eval()
+        self._hooks = [hook for hook in self._runner.hooks if not isinstance(hook, PROGRESS)]
         weights = Path(self._folder.name) / "weights.pth"
         weights.write_bytes(shipped["checkpoint"])
         load_weights(self._runner.model, weights)
@@ -132,18 +133,20 @@ class UnitWorker:
     @torch.no_grad()
     def run(self, index: int, unit: Unit) -> tuple[list[list], list[dict[str, Any]]]:
         """Rows of each metric, and the record of each statistics hook, for one batch."""
-        runner = self._runner
+        model = self._runner.model
         batch = self._data.collate_fn([self._data.dataset[each] for each in unit])
-        recorders = [SpikeRecorder(runner.model, operations=each) for each in self._statistics]
-        runner.call_hook("before_test_iter", batch_idx=index, data_batch=batch)
+        recorders = [SpikeRecorder(model, operations=each) for each in self._statistics]
+        for hook in self._hooks:
+            hook.before_test_iter(self._runner, batch_idx=index, data_batch=batch)
         for recorder in recorders:
             recorder.attach()
         with autocast(enabled=self._fp16):
-            outputs = runner.model.test_step(batch)
+            outputs = model.test_step(batch)
         for recorder in recorders:
             recorder.detach()
         self._metrics.process(data_samples=outputs, data_batch=batch)
-        runner.call_hook("after_test_iter", batch_idx=index, data_batch=batch, outputs=outputs)
+        for hook in self._hooks:
+            hook.after_test_iter(self._runner, batch_idx=index, data_batch=batch, outputs=outputs)
         rows = [_to_cpu(metric.results) for metric in self._metrics.metrics]
         for metric in self._metrics.metrics:
             metric.results = []

@@ -7,9 +7,11 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.registry import DefaultScope, init_default_scope
+from shard_scenario import outcome
 
-from spikevision.cluster.shard import evaluate
+from spikevision.cluster.shard import ShardedTestLoop, evaluate
 from spikevision.cluster.spec import ClusterSpec
+from spikevision.jobs import evaluate as job
 from spikevision.jobs.spec import RunSpec
 
 
@@ -70,6 +72,29 @@ def segmentation(tmp_path):
     return write_job(folder, config, enliven(build(SEMANTIC_FPN)))
 
 
+class PoolInThisProcess:
+    """Does the units one by one, the way an actor would."""
+
+    def map(self, worker, shipped, units):
+        one = worker(shipped)
+        for index, unit in enumerate(units):
+            yield one.run(index, unit)
+
+
+@pytest.mark.parametrize("task", ["classification", "detection", "segmentation"])
+def test_rows_of_units_merge_to_the_metrics_and_statistics_of_one_process(task, request, tmp_path):
+    config, checkpoint = request.getfixturevalue(task)
+    (tmp_path / "struck").touch()
+    spec = RunSpec(config=config, checkpoint=checkpoint, work_dir=str(tmp_path), spike_stats=True)
+    expected = outcome(job.evaluate(spec))
+    found = job.evaluate(
+        spec,
+        make_loop=lambda runner: ShardedTestLoop(runner, PoolInThisProcess(), Path(checkpoint)),
+    )
+    assert outcome(found) == expected
+    assert expected["metrics"]["all/samples"] >= 4
+
+
 @pytest.mark.ray
 @pytest.mark.slow
 def test_actors_give_the_result_of_one_process_to_the_bit_whoever_is_killed(
@@ -93,6 +118,6 @@ def test_actors_give_the_result_of_one_process_to_the_bit_whoever_is_killed(
         assert expected["metrics"]["all/samples"] >= 4
         assert expected["neurons"]
         assert outcomes.pop("killed")
-        for variant, outcome in outcomes.items():
-            assert outcome == expected, (name, variant)
+        for variant, result in outcomes.items():
+            assert result == expected, (name, variant)
     assert found[0].keys() == {"one process", "1 actors", "3 actors", "2 actors, one killed"}
