@@ -66,6 +66,7 @@ setup(
             "flask",
             "flask-cors",
             "hypothesis",
+            "jsonschema",
             "moto[s3]>=5.2,<6",
             "mypy",
             "playwright>=1.50,<2",

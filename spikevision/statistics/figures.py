@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from itertools import cycle
 from typing import Any
@@ -12,7 +13,7 @@ __all__ = ["energy_chart", "histogram_chart", "plotly_script", "rate_chart", "sa
 ROW_PX = 20
 SNN_COLOUR, ANN_COLOUR = "#2a9d8f", "#e07a3f"
 RUN_COLOURS = (SNN_COLOUR, "#4c78c8", "#a05fb5", "#b8860b", "#c2527a", "#6b7c32")
-LABEL_LENGTH = 30
+LABEL_LENGTH = 36
 TILE_PX = 170
 
 
@@ -33,16 +34,17 @@ def rate_chart(neurons: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     steps = max((len(row) for row in rates), default=1)
     heat = objects.Heatmap(
         z=rates,
-        x=[f"t = {step + 1}" for step in range(steps)],
+        x=[step + 1 for step in range(steps)],
         y=list(range(len(names))),
         customdata=[[name] * len(row) for name, row in zip(names, rates, strict=True)],
         colorscale="Viridis",
         zmin=0,
-        hovertemplate="%{customdata}<br>%{x}: %{z:.4f}<extra></extra>",
+        hovertemplate="%{customdata}<br>step %{x}: %{z:.4f}<extra></extra>",
         colorbar={"title": {"text": "rate"}, "thickness": 12},
     )
     layout = {
         "height": 140 + ROW_PX * len(names),
+        "xaxis": {"title": {"text": "time step"}, "dtick": 1},
         "yaxis": {
             "tickvals": list(range(len(names))),
             "ticktext": [_short(n) for n in names],
@@ -96,13 +98,23 @@ def energy_chart(runs: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, A
     for (run, energies), colour in zip(runs.items(), cycle(RUN_COLOURS), strict=False):
         name = "" if len(runs) == 1 else f" {run}"
         bars.append(_bars(objects, f"spiking{name}", energies, "snn_mj", {"color": colour}))
-        ann = {"color": ANN_COLOUR} if len(runs) == 1 else {"color": colour, "opacity": 0.45}
-        bars.append(_bars(objects, f"ANN of the same shape{name}", energies, "ann_mj", ann))
+        ann: dict[str, Any] = {"color": ANN_COLOUR}
+        if len(runs) > 1:
+            ann = {"color": colour, "pattern": {"shape": "/"}}
+        bars.append(_bars(objects, f"ANN{name}", energies, "ann_mj", ann))
     rows = len(bars) * max((len(energies) for energies in runs.values()), default=1)
+    values = [value for trace in bars for value in trace.x if value > 0]
+    axis: dict[str, Any] = {
+        "type": "log",
+        "title": {"text": "mJ per image (logarithmic)"},
+        "nticks": 6,
+    }
+    if values:  # with room for the numbers behind the bars
+        axis["range"] = [math.log10(0.5 * min(values)), math.log10(3 * max(values))]
     layout = {
         "height": 150 + 28 * rows,
         "barmode": "group",
-        "xaxis": {"type": "log", "title": {"text": "mJ per image (logarithmic)"}, "nticks": 6},
+        "xaxis": axis,
         "yaxis": {"autorange": "reversed"},
         "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
     }
@@ -146,6 +158,8 @@ def _bars(
         y=[energy["model"] for energy in energies],
         x=[energy[key] for energy in energies],
         text=[f"{energy[key]:.3g}" for energy in energies],
+        textposition="outside",
+        cliponaxis=False,
         marker=marker,
         hovertemplate="%{y}: %{x:.4g} mJ<extra>" + label + "</extra>",
     )
@@ -161,6 +175,7 @@ def _figure(traces: Any, layout: dict[str, Any]) -> dict[str, Any]:
 
 def _short(name: str, length: int = LABEL_LENGTH) -> str:
     """The end of a long name, which is what tells layers apart."""
+    name = name.removesuffix(".neuron")
     return name if len(name) <= length else "…" + name[1 - length :]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from mmengine.dist import all_gather_object, get_world_size
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
-from mmengine.model import is_model_wrapper
+from mmengine.model import BaseTTAModel, is_model_wrapper
 from mmengine.runner import Runner
 from torch import nn
 
@@ -21,7 +21,7 @@ from spikevision.statistics.samples import SpikeSamples
 from spikevision.statistics.summary import scalars, summarise
 from spikevision.version import __version__
 
-__all__ = ["SAMPLES", "STATISTICS", "SpikeStatisticsHook"]
+__all__ = ["SAMPLES", "STATISTICS", "SpikeStatisticsHook", "counted_model"]
 
 STATISTICS = "statistics.json"
 SAMPLES = "spike_samples.json"
@@ -78,7 +78,9 @@ class SpikeStatisticsHook(Hook):
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
         """Start counting if this iteration is due."""
         if self.train_interval and (runner.iter + 1) % self.train_interval == 0:
-            self._recorder = SpikeRecorder(_unwrapped(runner), operations=self.operations).attach()
+            self._recorder = SpikeRecorder(
+                counted_model(runner.model), operations=self.operations
+            ).attach()
 
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
@@ -101,8 +103,10 @@ class SpikeStatisticsHook(Hook):
         self._abandon()  # of an epoch that an exception ended
         _drop_padding(dataloader.sampler)
         if self.samples and runner.rank == 0:
-            self._samples = SpikeSamples(_unwrapped(runner), count=self.samples)
-        self._recorder = SpikeRecorder(_unwrapped(runner), operations=self.operations).attach()
+            self._samples = SpikeSamples(counted_model(runner.model), count=self.samples)
+        self._recorder = SpikeRecorder(
+            counted_model(runner.model), operations=self.operations
+        ).attach()
 
     def _abandon(self) -> None:
         if self._recorder is not None:
@@ -150,8 +154,14 @@ def _in_short(warnings: list[str]) -> str:
     return "spikes: " + "; ".join([*warnings[:SHOWN_WARNINGS], *ending])
 
 
-def _unwrapped(runner: Runner) -> nn.Module:
-    return runner.model.module if is_model_wrapper(runner.model) else runner.model
+def counted_model(model: nn.Module) -> nn.Module:
+    """The model whose calls are counted: inside the wrappers for several processes and for test-time augmentation.
+
+    The latter never calls itself, but its model once per view: there a view counts as an image.
+    """
+    while is_model_wrapper(model) or isinstance(model, BaseTTAModel):
+        model = model.module
+    return model
 
 
 def _drop_padding(sampler: Any) -> None:

@@ -21,13 +21,13 @@ p, li { overflow-wrap: anywhere; } .soft { color: var(--soft); }
 .scroll { overflow-x: auto; border: 1px solid var(--line); border-radius: 8px; background: var(--card); }
 .tall { max-height: 34rem; overflow-y: auto; }
 .chart { border: 1px solid var(--line); border-radius: 8px; background: var(--card); margin: .8rem 0; min-width: 0; }
-.tiles { display: grid; grid-template-columns: repeat(auto-fill, minmax(9.5rem, 1fr)); gap: .8rem; margin: .8rem 0 1.6rem; }
+.tiles { display: grid; grid-template-columns: repeat(auto-fill, minmax(8.5rem, 1fr)); gap: .8rem; margin: .8rem 0 1.6rem; }
 .tiles figure { margin: 0; min-width: 0; } .tiles .chart { margin: 0; overflow: hidden; }
 figcaption { font-size: .75rem; color: var(--soft); overflow-wrap: anywhere; }
 table { border-collapse: collapse; width: 100%; font-size: .875rem; font-variant-numeric: tabular-nums; }
 th, td { padding: .35rem .7rem; text-align: right; white-space: nowrap; border-bottom: 1px solid var(--line); }
-th:first-child, td:first-child { text-align: left; } tr:last-child td { border-bottom: 0; }
-th { position: sticky; top: 0; background: var(--card); color: var(--soft); font-weight: 600; }
+th:first-child, td:first-child { text-align: left; white-space: normal; min-width: min(24rem, 40vw); overflow-wrap: anywhere; } tr:last-child td { border-bottom: 0; }
+th { white-space: normal; vertical-align: bottom; position: sticky; top: 0; background: var(--card); color: var(--soft); font-weight: 600; }
 table.sortable th button { all: unset; cursor: pointer; } table.sortable th button:focus-visible { outline: 2px solid; }
 th[aria-sort=ascending] button::after { content: ' ▲'; } th[aria-sort=descending] button::after { content: ' ▼'; }
 """
@@ -58,6 +58,7 @@ const themed = layout => {
   const changed = { 'font.color': text, paper_bgcolor: 'rgba(0,0,0,0)', plot_bgcolor: 'rgba(0,0,0,0)' };
   for (const key of Object.keys(layout)) if (/^[xy]axis/.test(key)) {
     changed[key + '.gridcolor'] = line; changed[key + '.zerolinecolor'] = line; changed[key + '.linecolor'] = line;
+    if (innerWidth < 500) changed[key + '.tickfont.size'] = 9;
   }
   return changed;
 };

@@ -24,12 +24,12 @@ LAYER_HEADS = (
     "layer",
     "input",
     "rate of input",
-    "MACs",
-    "exact operations",
-    "rate x MACs",
-    "off by",
-    "mJ, strict",
-    "mJ as ANN",
+    "MACs (M)",
+    "exact operations (M)",
+    "rate x MACs (M)",
+    "off by (M)",
+    "µJ, strict",
+    "µJ as ANN",
 )
 
 
@@ -101,11 +101,12 @@ def _energies(summaries: Mapping[str, dict[str, Any]]) -> Iterator[str]:
     }
     if not energies:
         return
-    heads = ["energy model", "run", "spiking (mJ)", "ANN (mJ)", "spiking / ANN"]
+    several = len(energies) > 1
+    heads = ["energy model", *["run"] * several, "spiking (mJ)", "ANN (mJ)", "spiking / ANN"]
     rows = [
-        [model["model"], name, model["snn_mj"], model["ann_mj"], _ratio(model)]
-        for name, models in energies.items()
-        for model in models
+        [model["model"], *[name] * several, model["snn_mj"], model["ann_mj"], _ratio(model)]
+        for models in zip(*energies.values(), strict=True)
+        for name, model in zip(energies, models, strict=True)
     ]
     text = "Each model counts differently; below 1 in the last column, the spiking network is the cheaper one."
     yield section(
@@ -128,7 +129,9 @@ def _details(run: RunStatistics, summary: dict[str, Any], *, alone: bool) -> Ite
         )
     if summary["warnings"]:
         yield section(
-            f"Warnings{ending}", "What the firing rates say.", listing(summary["warnings"])
+            f"Warnings{ending}",
+            "What the firing rates say.",
+            f'<div class="scroll tall">{listing(summary["warnings"])}</div>',
         )
     if summary["neurons"]:
         text = "One row per neuron layer, first layer on top."
@@ -158,15 +161,15 @@ def _layer_rows(summary: dict[str, Any]) -> Iterator[list[Any]]:
     strict = next(energy for energy in summary["energy"] if energy["model"].startswith("strict"))
     for name, layer in summary["layers"].items():
         energy = strict["layers_mj"][name]
-        counts = [layer.get(key) for key in ("synops", "rate_times_macs", "rate_error")]
+        keys = ("macs", "synops", "rate_times_macs", "rate_error")
+        counts = [layer[key] / 1e6 if key in layer else None for key in keys]
         yield [
             name,
             layer["input"],
             layer.get("input_rate"),
-            layer["macs"],
             *counts,
-            energy["snn"],
-            energy["ann"],
+            1e3 * energy["snn"],
+            1e3 * energy["ann"],
         ]
 
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
+from spikevision.layers.attention import SpikingSelfAttention
 from spikevision.neurons.base import SpikingNeuron
 
 __all__ = ["SpikeSamples"]
@@ -34,8 +35,12 @@ class SpikeSamples:
             model.register_forward_hook(self._finish),
         ]
         self._batch: Tensor | None = None
+        attention = [
+            module for module in model.modules() if isinstance(module, SpikingSelfAttention)
+        ]
+        no_maps = {module.attention_neuron for module in attention}  # [T, N, M, D, L]: no H and W
         for name, module in model.named_modules():
-            if isinstance(module, SpikingNeuron):
+            if isinstance(module, SpikingNeuron) and module not in no_maps:
                 hook = partial(self._keep_spikes, name)
                 self._handles.append(module.register_forward_hook(hook))
 
@@ -63,10 +68,12 @@ class SpikeSamples:
     def _finish(self, *_: Any) -> None:
         if self._batch is not None and self._batch.dim() in (4, 5):
             chosen = _spread(self._maps, MAPS)
-            for index in range(min(self.count, len(self._batch))):
+            for index in range(min(self.count - len(self.images), len(self._batch))):
                 maps = [{"neuron": name, "rates": _rounded(rates[index])} for name, rates in chosen]
                 self.images.append({"pixels": _pixels(self._batch[index]), "maps": maps})
-        self.detach()
+        self._maps.clear()
+        if len(self.images) >= self.count:
+            self.detach()
 
 
 def _spread(items: list, count: int) -> list:

@@ -1,13 +1,12 @@
 """What the recorder needs to know of one tensor, taken in few passes and shared by all that read the tensor.
 
-All sums are of whole numbers and stay below 2^24 in float32, so they are exact in any order. They go through
-matrix-vector products, which on CPU are many times faster than the reductions that they stand for.
+All sums are of whole numbers and stay below 2^24 in float32, so they are exact in any order. Each is one reduction of
+the tensor as it lies in memory, without a copy: evaluation is bound by memory, and so is this.
 """
 
 from __future__ import annotations
 
 from enum import IntEnum
-from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -17,7 +16,7 @@ __all__ = ["Kind", "SummaryCache", "TensorSummary"]
 
 SAMPLE = 256  # values looked at before a tensor is read in full
 DOT_LENGTH = 2**22  # values whose squares are summed in float32 at once
-COLUMN_LENGTH = 2**18  # rows that are summed in float32 at once
+EXACT_LENGTH = 2**18  # small integers whose sum float32 holds
 LARGEST_INTEGER = 63  # spikes per value that still count as a small integer
 
 
@@ -52,11 +51,9 @@ class TensorSummary:
         if self.kind is Kind.REAL:
             return
         if rows_are_channels:
-            sums = _row_sums(matrix).view(time_steps, -1, x.shape[1])
-            self.per_channel = sums.sum(1) if sums.shape[1] > 1 else sums[:, 0]
+            self.per_channel = _sum(matrix, 1).view(time_steps, -1, x.shape[1]).sum(1)
         else:
-            steps = matrix.view(time_steps, -1, matrix.shape[1])
-            self.per_channel = torch.stack([_column_sums(step) for step in steps])
+            self.per_channel = _sum(matrix.view(time_steps, -1, matrix.shape[1]), 1)
         if verify:
             self.kind = max(self.kind, _exact_kind(matrix.view(-1), self.per_channel))
 
@@ -77,10 +74,9 @@ class TensorSummary:
         if positions not in self._planes:
             matrix, rows_are_channels = _matrix(x, channels_last=False)
             if rows_are_channels:
-                steps = matrix.view(self.time_steps, -1, positions)
-                plane = torch.stack([_column_sums(step) for step in steps])
+                plane = _sum(matrix.view(self.time_steps, -1, positions), 1)
             else:
-                plane = _row_sums(matrix).view(self.time_steps, -1, positions).sum(1)
+                plane = _sum(matrix, 1).view(self.time_steps, -1, positions).sum(1)
             self._planes[positions] = plane
         return self._planes[positions]
 
@@ -129,7 +125,6 @@ def _fills_its_storage(x: Tensor) -> bool:
 
 def _matrix(x: Tensor, *, channels_last: bool) -> tuple[Tensor, bool]:
     """The values in the order of memory, and whether a row is a channel of an image or a position."""
-    x = x if x.dtype in (torch.float32, torch.float64) else x.float()
     if channels_last:
         return x.reshape(-1, x.shape[-1]), False
     moved = x.movedim(1, -1)
@@ -141,7 +136,7 @@ def _matrix(x: Tensor, *, channels_last: bool) -> tuple[Tensor, bool]:
 def _sampled_kind(flat: Tensor) -> Kind:
     if flat.is_meta:  # shapes without values
         return Kind.REAL
-    values = set(flat[:: max(1, flat.numel() // SAMPLE)].tolist())
+    values = set(flat[:: max(1, flat.numel() // SAMPLE)].double().tolist())
     if values <= {0.0, 1.0}:
         return Kind.BINARY
     whole = all(value.is_integer() and 0 <= value <= LARGEST_INTEGER for value in values)
@@ -154,6 +149,7 @@ def _exact_kind(flat: Tensor, sums: Tensor) -> Kind:
     Of whole numbers, the squares sum to what the numbers sum to when all are 0 or 1, and to more otherwise. (Real
     values would have to hit that very sum, and whole numbers at every sampled place.)
     """
+    flat = flat if flat.dtype in (torch.float32, torch.float64) else flat.float()
     squares = sum(float(torch.dot(part, part)) for part in flat.split(DOT_LENGTH))
     if float(sums.sum()) == squares:
         return Kind.BINARY
@@ -161,18 +157,7 @@ def _exact_kind(flat: Tensor, sums: Tensor) -> Kind:
     return Kind.INTEGER if whole else Kind.REAL
 
 
-def _row_sums(rows: Tensor) -> Tensor:
-    if rows.shape[1] == 1:
-        return rows[:, 0].double()
-    return torch.mv(rows, _ones(rows.shape[1], rows.dtype, rows.device)).double()
-
-
-@lru_cache(maxsize=64)
-def _ones(length: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    return torch.ones(length, dtype=dtype, device=device)
-
-
-def _column_sums(rows: Tensor) -> Tensor:
-    if len(rows) > COLUMN_LENGTH:
-        return torch.stack([_column_sums(part) for part in rows.split(COLUMN_LENGTH)]).sum(0)
-    return torch.mv(rows.T, _ones(len(rows), rows.dtype, rows.device)).double()
+def _sum(x: Tensor, dim: int) -> Tensor:
+    """Exact sum of whole numbers along one axis, float64."""
+    wide = x.dtype == torch.float64 or x.shape[dim] > EXACT_LENGTH
+    return x.sum(dim, dtype=torch.float64 if wide else torch.float32).double()

@@ -4,9 +4,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jsonschema
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.model import BaseTTAModel
 from mmengine.registry import MODELS, init_default_scope
 from mmengine.runner import Runner
 from tiny_training import CONFIG, SPIKING, write_pictures
@@ -14,8 +16,10 @@ from torch import nn
 
 from spikevision.jobs.spec import RunSpec
 from spikevision.jobs.train import train
-from spikevision.statistics import SpikeStatisticsHook, read_record
+from spikevision.statistics import Record, SpikeStatisticsHook, read_record
+from spikevision.statistics.hook import _in_short, counted_model
 
+SCHEMA = Path(__file__).parents[2] / "docs" / "statistics-schema.json"
 HOOK = {"type": "spikevision.SpikeStatisticsHook"}
 ENDING = """
 model = {model}
@@ -89,7 +93,7 @@ def test_training_writes_statistics_at_validation_and_sends_scalars(config, tmp_
         cfg_options={
             "train_cfg.max_epochs": 1,
             "custom_hooks": [{**HOOK, "train_interval": 2}],
-            "train_dataloader.batch_size": 10,
+            "train_dataloader.batch_size": 5,
         },
     )
     run_dir = train(spec).run_dir
@@ -101,8 +105,9 @@ def test_training_writes_statistics_at_validation_and_sends_scalars(config, tmp_
     assert record.num_images == 7
     (scalars_file,) = run_dir.rglob("scalars.json")
     lines = [json.loads(line) for line in scalars_file.read_text().splitlines()]
-    assert [line["step"] for line in lines if "spikes/firing_rate" in line] == [2]
-    assert [line["step"] for line in lines if "train/spikes/firing_rate" in line] == [2]
+    assert [line["step"] for line in lines if "spikes/firing_rate" in line] == [4]
+    assert [line["step"] for line in lines if "train/spikes/firing_rate" in line] == [2, 4]
+    jsonschema.validate(values, json.loads(SCHEMA.read_text()))
 
 
 def test_firing_rates_alone_have_no_layers_and_no_energy(config, checkpoint, tmp_path):
@@ -115,6 +120,39 @@ def test_firing_rates_alone_have_no_layers_and_no_energy(config, checkpoint, tmp
     assert values["layers"] == {}
     assert "energy" not in values["summary"]
     assert values["summary"]["firing_rate"] > 0
+
+
+def test_the_schema_refuses_a_count_that_is_not_whole_and_a_field_that_is_not_described():
+    schema = json.loads(SCHEMA.read_text())
+    record = Record(images={"4x4": 1}).to_dict()
+    summary = {"images": 1, "firing_rate": 0, "neurons": {}, "warnings": []}
+    values = {**record, "spikevision": "0", "metrics": {}, "summary": summary}
+    jsonschema.validate(values, schema)
+    for wrong in (
+        {"images": {"4x4": 0.5}},
+        {"elementwise": {"4x4": {"residual": [0.5]}}},
+        {"more": 1},
+    ):
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate({**values, **wrong}, schema)
+
+
+def test_wrappers_are_looked_through_to_the_model_that_is_called():
+    class Flipped(BaseTTAModel):
+        def merge_preds(self, data_samples_list):
+            return data_samples_list[0]
+
+    model = nn.Linear(1, 1)
+    assert counted_model(model) is model
+    assert counted_model(Flipped(model)) is model
+
+
+def test_a_long_list_of_warnings_is_cut_in_the_log():
+    assert _in_short(["a", "b"]) == "spikes: a; b"
+    assert (
+        _in_short(["a", "b", "c", "d", "e"])
+        == "spikes: a; b; c; and 2 more, all in statistics.json"
+    )
 
 
 def test_a_negative_interval_is_refused():

@@ -1,6 +1,8 @@
 import pytest
 import torch
 from brute_force import conv_operations, spikes_like
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import nn
 
 from spikevision.layers import (
@@ -313,3 +315,29 @@ def test_unrolled_layers_count_the_spikes_of_the_numbers_in_t_times_d_steps():
         assert spikes.total(quantity) == numbers.total(quantity) > 0
     for quantity in ("macs", "inputs", "outputs"):
         assert spikes.total(quantity) == 4 * numbers.total(quantity)
+
+
+class Still(nn.Module):
+    """Three steps on still images. All numbers are small multiples of 1/8, so arithmetic is exact in any batch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.steps = Steps(nn.Conv2d(2, 3, 3, stride=2, padding=1))
+        for parameter in self.parameters():
+            parameter.data.mul_(8).round_().div_(8)
+
+    def forward(self, images):
+        return self.steps(images.expand(3, *images.shape))
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.permutations(range(6)), st.sets(st.integers(1, 5)), st.randoms(use_true_random=False))
+def test_any_split_of_the_images_adds_up_to_the_record_of_all_at_once(order, cuts, random):
+    torch.manual_seed(0)
+    model, images = Still(), torch.randint(0, 16, (6, 2, 5, 7)) / 4
+    edges = [0, *sorted(cuts), 6]
+    parts = [recorded(model, images[order[a:b]]) for a, b in zip(edges, edges[1:], strict=False)]
+    while len(parts) > 1:  # as workers come back: any two at a time
+        random.shuffle(parts)
+        parts = [parts[0].merge(parts[1]), *parts[2:]]
+    assert parts[0].to_dict() == recorded(model, images).to_dict()

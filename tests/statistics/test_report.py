@@ -1,6 +1,7 @@
 """The report in a real headless browser. Needs Plotly, Playwright and Debian's chromium."""
 
 import shutil
+import sys
 
 import pytest
 import torch
@@ -119,7 +120,8 @@ def test_text_stands_out_and_nothing_sticks_out(browser, report, tmp_path, schem
         return (0.2126 * r + 0.7152 * g + 0.0722 * b) / 255;
     }"""
     back = page.eval_on_selector("body", luminance % "backgroundColor")
-    for selector, style in (("body", "color"), (".chart .ytick text, .chart .xtick text", "fill")):
+    texts = ".chart .ytick text, .chart .xtick text, .chart .bartext"
+    for selector, style in (("body", "color"), (texts, "fill")):
         assert abs(page.eval_on_selector(selector, luminance % style) - back) > 0.5
     assert (back < 0.2) == (scheme == "dark")
 
@@ -142,10 +144,16 @@ def test_each_run_is_compared_with_the_ann_of_its_own_shape():
     shown = {bars["name"]: bars["text"] for bars in chart["data"]}
     assert shown == {
         "spiking small": ["1"],
-        "ANN of the same shape small": ["2"],
+        "ANN small": ["2"],
         "spiking large": ["10"],
-        "ANN of the same shape large": ["20"],
+        "ANN large": ["20"],
     }
+
+
+def test_without_plotly_the_error_names_the_extra_to_install(runs, monkeypatch):
+    monkeypatch.setitem(sys.modules, "plotly.graph_objects", None)
+    with pytest.raises(ImportError, match=r"pip install 'spikevision\[report\]'"):
+        report_page(runs[:1])
 
 
 def test_runs_of_the_same_name_are_refused(runs):
