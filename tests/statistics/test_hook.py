@@ -8,7 +8,7 @@ import jsonschema
 import pytest
 import torch
 from mmengine.config import Config
-from mmengine.model import BaseTTAModel
+from mmengine.model import BaseModel, BaseTTAModel
 from mmengine.registry import MODELS, init_default_scope
 from mmengine.runner import Runner
 from tiny_training import CONFIG, SPIKING, write_pictures
@@ -142,7 +142,11 @@ def test_wrappers_are_looked_through_to_the_model_that_is_called():
         def merge_preds(self, data_samples_list):
             return data_samples_list[0]
 
-    model = nn.Linear(1, 1)
+    class Plain(BaseModel):
+        def forward(self, inputs, data_samples=None, mode="tensor"):
+            return inputs
+
+    model = Plain()
     assert counted_model(model) is model
     assert counted_model(Flipped(model)) is model
 
