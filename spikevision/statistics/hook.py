@@ -154,7 +154,7 @@ def _in_short(warnings: list[str]) -> str:
     return "spikes: " + "; ".join([*warnings[:SHOWN_WARNINGS], *ending])
 
 
-def counted_model(model: nn.Module) -> nn.Module:
+def counted_model(model: Any) -> nn.Module:
     """The model whose calls are counted: inside the wrappers for several processes and for test-time augmentation.
 
     The latter never calls itself, but its model once per view: there a view counts as an image.

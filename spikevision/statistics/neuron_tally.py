@@ -22,14 +22,14 @@ class NeuronTally:
         self._spikes: dict[tuple[str, int, int], Tensor] = {}
         self._elements: dict[tuple[str, int, int], int] = {}
 
-    def add(self, spikes: Tensor, *, size: str, cache: SummaryCache, verify: bool) -> None:
+    def add(self, spikes: Tensor, *, size: str, cache: SummaryCache, binary: bool) -> None:
         """Count one output.
 
         Args:
             spikes: ``[T, N, ...]``, not empty.
             size: Size of the images.
             cache: Reads the spikes, and keeps what it read for the layers behind.
-            verify: Whether every value is checked at the first call, and a sample later.
+            binary: Whether the spikes are known to be 0 and 1; else every value is checked.
         """
         time_steps = spikes.shape[0]
         channels = channels_of(spikes)
@@ -43,7 +43,7 @@ class NeuronTally:
             folded if spikes.dim() > 2 else folded[:, None],
             time_steps=time_steps,
             channels_last=tokens,
-            verify=verify and self.kind is None,
+            binary=binary,
         )
         self.kind = summary.kind if self.kind is None else max(self.kind, summary.kind)
         if summary.per_channel is not None:

@@ -14,6 +14,7 @@ from torch.utils.hooks import RemovableHandle
 
 from spikevision.layers import RepConvBN, SpikingResidual, TimeFolded
 from spikevision.layers.attention import MaskedSpikingProduct, SpikingProduct
+from spikevision.neurons import IF, LIF, ParametricLIF
 from spikevision.neurons.base import SpikingNeuron
 from spikevision.ops.slots import count_slots
 from spikevision.statistics.neuron_tally import NeuronTally, channels_of
@@ -25,6 +26,7 @@ from spikevision.statistics.tensor_summary import Kind, SummaryCache
 __all__ = ["SpikeRecorder"]
 
 FOLDING = (TimeFolded, RepConvBN)  # take [T, N, ...] and show their layers [T N, ...]
+FIRES_ONCE = (LIF, IF, ParametricLIF)  # at most once per step; a subclass may differ
 NORMALISATION = (_NormBase, nn.LayerNorm, nn.GroupNorm)
 
 
@@ -39,8 +41,8 @@ class SpikeRecorder:
 
     The record is complete after ``detach``. Only calls of the model itself are counted, not calls of its parts. The
     number of time steps of a layer is that of the folding block around it, else of the neuron that ran before it,
-    else 1. What a tensor holds is seen from all its values; of the output of a neuron, from all at the first call and
-    from 256 of them later.
+    else 1. What a tensor holds is seen from all its values; only the output of the neurons in ``FIRES_ONCE`` is not
+    checked, as it is 0 or 1 by construction.
 
     Args:
         model: The module that will be called.
@@ -160,7 +162,10 @@ class SpikeRecorder:
             self.record.neurons.setdefault(name, Entry(about=about))
             self._tallies[name] = NeuronTally()
         self._tallies[name].add(
-            spikes, size=self._known_size(), cache=self._cache, verify=self.record.operations
+            spikes,
+            size=self._known_size(),
+            cache=self._cache,
+            binary=type(neuron) in FIRES_ONCE,
         )
 
     def _see_layer(

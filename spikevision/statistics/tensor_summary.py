@@ -36,25 +36,26 @@ class TensorSummary:
             ``time_steps``. It is not kept.
         time_steps: T.
         channels_last: Whether the last axis is the channel.
-        verify: Whether every value is checked, or a sample of 256.
+        binary: Whether the values are known to be 0 and 1; else all of them are checked.
     """
 
     def __init__(
-        self, x: Tensor, *, time_steps: int, channels_last: bool = False, verify: bool = True
+        self, x: Tensor, *, time_steps: int, channels_last: bool = False, binary: bool = False
     ) -> None:
         matrix, rows_are_channels = _matrix(x, channels_last=channels_last)
         self.time_steps = time_steps
         self.per_channel: Tensor | None = None  # [T, C], float64
         self._per_step: list[int] | None = None
         self._planes: dict[int, Tensor] = {}
-        self.kind = _sampled_kind(matrix.view(-1))
+        known = binary and not x.is_meta
+        self.kind = Kind.BINARY if known else _sampled_kind(matrix.view(-1))
         if self.kind is Kind.REAL:
             return
         if rows_are_channels:
             self.per_channel = _sum(matrix, 1).view(time_steps, -1, x.shape[1]).sum(1)
         else:
             self.per_channel = _sum(matrix.view(time_steps, -1, matrix.shape[1]), 1)
-        if verify:
+        if not known:
             self.kind = max(self.kind, _exact_kind(matrix.view(-1), self.per_channel))
 
     def per_step(self) -> list[int]:
@@ -88,12 +89,12 @@ class SummaryCache:
         self._known: dict[tuple, tuple[StorageWeakRef, TensorSummary]] = {}
 
     def summarise(
-        self, x: Tensor, *, time_steps: int, channels_last: bool = False, verify: bool = True
+        self, x: Tensor, *, time_steps: int, channels_last: bool = False, binary: bool = False
     ) -> TensorSummary:
         """Summary of a tensor; of a view of one that was read before, that one's."""
         if not _fills_its_storage(x):
             return TensorSummary(
-                x, time_steps=time_steps, channels_last=channels_last, verify=verify
+                x, time_steps=time_steps, channels_last=channels_last, binary=binary
             )
         alive = StorageWeakRef(x.untyped_storage())
         key = (alive.cdata, x.dtype, x._version, time_steps)
@@ -101,7 +102,7 @@ class SummaryCache:
         if known and not known[0].expired():
             return known[1]
         summary = TensorSummary(
-            x, time_steps=time_steps, channels_last=channels_last, verify=verify
+            x, time_steps=time_steps, channels_last=channels_last, binary=binary
         )
         # while the weak reference is held, its address belongs to no other storage
         self._known[key] = (alive, summary)

@@ -341,3 +341,22 @@ def test_any_split_of_the_images_adds_up_to_the_record_of_all_at_once(order, cut
         random.shuffle(parts)
         parts = [parts[0].merge(parts[1]), *parts[2:]]
     assert parts[0].to_dict() == recorded(model, images).to_dict()
+
+
+def test_spikes_of_neurons_that_may_fire_more_than_once_are_all_looked_at():
+    """Silent at first, and later a single 2 among thousands of zeros: too rare for a sample."""
+
+    class Stream(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.neuron, self.fc = IntegerLIF(levels=4), nn.Linear(1, 1)
+
+        def forward(self, x):
+            return self.fc(self.neuron(x))
+
+    silent = torch.zeros(1, 10_007, 1, 1)
+    rare = silent.clone()
+    rare[0, 4321] = 2.0
+    record = recorded(Stream(), silent, rare)
+    assert record.neurons["neuron"].kind is record.layers["fc"].kind is Kind.INTEGER
+    assert record.neurons["neuron"].total("spikes") == 2
