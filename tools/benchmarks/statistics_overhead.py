@@ -1,7 +1,8 @@
 """Cost of the spike statistics as a share of evaluation time; prints one JSON line.
 
-Plain evaluation, firing rates alone and all counts take turns on the same batch. Compared is processor time, and of
-each turn the ratio to the plain evaluation next to it, so that other work on the machine disturbs little.
+Plain evaluation, firing rates alone and all counts take turns on the same batch, plain before and after each round.
+Compared is processor time, and of each turn the ratio to the mean of the plain evaluations around it, so that other work
+on the machine disturbs little. ``spread_...`` is half the distance between the quartiles of these ratios.
 """
 
 import argparse
@@ -9,7 +10,7 @@ import json
 import statistics
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import torch
@@ -72,36 +73,43 @@ def wake(model: nn.Module, run: Run) -> None:
 
 def measure(model: nn.Module, run: Run, *, rounds: int) -> dict[str, float]:
     """Median processor seconds of a plain evaluation, and median overhead of the other two."""
-    ways = {
-        "plain": nullcontext(),
-        "rates": SpikeRecorder(model, operations=False),
-        "all": SpikeRecorder(model),
-    }
-    times: dict[str, list[float]] = {way: [] for way in ways}
+    ways = {"rates": SpikeRecorder(model, operations=False), "all": SpikeRecorder(model)}
+    plains: list[float] = []
+    overheads: dict[str, list[float]] = {way: [] for way in ways}
     with torch.no_grad():
-        for round_index in range(rounds + 1):
-            for way, context in ways.items():
-                with context:
-                    begin = time.process_time()
-                    run()
-                    spent_s = time.process_time() - begin
-                if round_index:  # the first round compiles, allocates and finds out what is real
-                    times[way].append(spent_s)
-    overheads = {
-        f"overhead_{way}": statistics.median(
-            taken / plain - 1 for taken, plain in zip(times[way], times["plain"], strict=True)
-        )
-        for way in ("rates", "all")
-    }
-    return {"plain_s": statistics.median(times["plain"]), **overheads}
+        for recorder in ways.values():  # compiles, allocates and finds out what is real
+            spent_s(run, recorder)
+        before = spent_s(run, nullcontext())
+        for round_index in range(rounds):
+            # turn about, so that neither always follows a plain one
+            order = list(ways) if round_index % 2 else list(reversed(ways))
+            taken = {way: spent_s(run, ways[way]) for way in order}
+            after = spent_s(run, nullcontext())
+            plains.append((before + after) / 2)
+            for way in ways:
+                overheads[way].append(taken[way] / plains[-1] - 1)
+            before = after
+    result = {"plain_s": statistics.median(plains)}
+    for way, values in overheads.items():
+        low, middle, high = statistics.quantiles(values, n=4)
+        result |= {f"overhead_{way}": middle, f"spread_{way}": (high - low) / 2}
+    return result
+
+
+def spent_s(run: Run, context: AbstractContextManager) -> float:
+    """Processor seconds of one call."""
+    with context:
+        begin = time.process_time()
+        run()
+        return time.process_time() - begin
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", choices=sorted(MODELS_OF), default="classifier")
-    parser.add_argument("--batch-size", type=int, default=8)
-    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--batch-size", type=int, default=1)
+    parser.add_argument("--rounds", type=int, default=15)
     args = parser.parse_args()
     model, run = MODELS_OF[args.model](args.batch_size)
     wake(model, run)
