@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -131,10 +132,8 @@ class SpikeStatisticsHook(Hook):
         runner.visualizer.add_scalars(scalars(record), step=runner.iter)
         if summary["warnings"]:
             print_log(_in_short(summary["warnings"]), logger="current", level=logging.WARNING)
-        plain = {
-            name: value
-            for name, value in (metrics or {}).items()
-            if isinstance(value, (int, float))
+        plain = {  # mmseg's are of NumPy, some of them in float32
+            name: float(value) for name, value in (metrics or {}).items() if isinstance(value, Real)
         }
         values = {
             **record.to_dict(),

@@ -212,7 +212,7 @@ def evaluated(tiny_detector, tiny_segmentor, tmp_path_factory) -> dict[str, Path
                 "roi_head.mask_head.upsample.layer",
             ],
         ),
-        ("segmentation", "mIoU", ["neck.outputs.0.layer", "decode_head.conv_seg.layer"]),
+        ("segmentation", "mIoU", ["neck.outputs.0.layer", "decode_head.conv_seg"]),
     ],
 )
 def test_an_evaluation_writes_the_layers_of_its_task_beside_its_metric(

@@ -65,7 +65,7 @@ class Opened:
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.page.on("console", self._note)
         self.page.on("request", lambda request: self.requests.append(request.url))
-        self.page.goto(path.as_uri())
+        self.page.goto(path.as_uri(), timeout=120_000)
         self.page.wait_for_function(
             "[...document.querySelectorAll('.chart')].every(c => c.dataset.drawn === 'yes')",
             timeout=120_000,
