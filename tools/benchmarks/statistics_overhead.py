@@ -3,6 +3,8 @@
 Plain evaluation, firing rates alone and all counts take turns on the same batch, plain before and after each round.
 Compared is processor time, and of each turn the ratio to the mean of the plain evaluations around it, so that other work
 on the machine disturbs little. ``spread_...`` is half the distance between the quartiles of these ratios.
+``counting_...`` is the time spent in counting as a share of the rest of the same call: it leaves out the calling of
+hooks, and does not mind a busy machine.
 """
 
 import argparse
@@ -73,7 +75,8 @@ def wake(model: nn.Module, run: Run) -> None:
 
 def measure(model: nn.Module, run: Run, *, rounds: int) -> dict[str, float]:
     """Median processor seconds of a plain evaluation, and median overhead of the other two."""
-    ways = {"rates": SpikeRecorder(model, operations=False), "all": SpikeRecorder(model)}
+    ways = {"rates": TimedRecorder(model, operations=False), "all": TimedRecorder(model)}
+    counting: dict[str, list[float]] = {way: [] for way in ways}
     plains: list[float] = []
     overheads: dict[str, list[float]] = {way: [] for way in ways}
     with torch.no_grad():
@@ -83,7 +86,11 @@ def measure(model: nn.Module, run: Run, *, rounds: int) -> dict[str, float]:
         for round_index in range(rounds):
             # turn about, so that neither always follows a plain one
             order = list(ways) if round_index % 2 else list(reversed(ways))
-            taken = {way: spent_s(run, ways[way]) for way in order}
+            taken = {}
+            for way in order:
+                ways[way].counting_s = 0.0
+                taken[way] = spent_s(run, ways[way])
+                counting[way].append(ways[way].counting_s / (taken[way] - ways[way].counting_s))
             after = spent_s(run, nullcontext())
             plains.append((before + after) / 2)
             for way in ways:
@@ -93,7 +100,22 @@ def measure(model: nn.Module, run: Run, *, rounds: int) -> dict[str, float]:
     for way, values in overheads.items():
         low, middle, high = statistics.quantiles(values, n=4)
         result |= {f"overhead_{way}": middle, f"spread_{way}": (high - low) / 2}
+        result[f"counting_{way}"] = statistics.median(counting[way])
     return result
+
+
+class TimedRecorder(SpikeRecorder):
+    """Adds up the processor time that it spends on counting."""
+
+    counting_s = 0.0
+
+    def _on_output(self, module: nn.Module, name: str, see: Callable[..., None]) -> None:
+        def timed(*args: object) -> None:
+            begin = time.process_time()
+            see(*args)
+            self.counting_s += time.process_time() - begin
+
+        super()._on_output(module, name, timed)
 
 
 def spent_s(run: Run, context: AbstractContextManager) -> float:
