@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from typing import Any
 
 import torch
 from mmengine.model import BaseModule
@@ -24,17 +25,41 @@ def choose_arch(arch: str | dict, known: dict[str, dict], *, optional: dict | No
         optional: Settings that may be left out -> their defaults.
 
     Raises:
-        ValueError: If the name is unknown (lists the known ones) or a key is missing or unknown.
+        ValueError: If the name is unknown (lists the known ones) or a key is missing or unknown,
+            or a value is no whole number or too small.
     """
     if isinstance(arch, str):
         if arch not in known:
             raise ValueError(f"unknown arch {arch!r}; known are {list(known)}, or give a dict")
         arch = known[arch]
+    if not isinstance(arch, dict):
+        raise ValueError(f"arch is one of {list(known)} or a dict, got {arch!r}")
+    example = {**next(iter(known.values())), **(optional or {})}
     settings = {**(optional or {}), **arch}
-    keys = {*next(iter(known.values())), *(optional or {})}
-    if set(settings) != keys:
-        raise ValueError(f"an arch dict has the keys {sorted(keys)}, got {sorted(arch)}")
+    if set(settings) != set(example):
+        raise ValueError(f"an arch dict has the keys {sorted(example)}, got {sorted(arch)}")
+    for name, value in settings.items():
+        _check_like(name, value, example[name])
     return settings
+
+
+def _check_like(name: str, value: Any, example: Any) -> None:
+    """Refuse a setting that is no whole number, or no series of as many, as the example is; depths may be 0."""
+    numbers, least = _listed(value), 0 if name.startswith("depth") else 1
+    if len(numbers) != len(_listed(example)) or not all(
+        is_whole(n) and n >= least for n in numbers
+    ):
+        form = f"{len(example)} whole numbers" if isinstance(example, tuple) else "a whole number"
+        raise ValueError(f"arch: {name} takes {form} of at least {least}, got {value!r}")
+
+
+def _listed(value: Any) -> list:
+    return list(value) if isinstance(value, (tuple, list)) else [value]
+
+
+def is_whole(value: Any) -> bool:
+    """Whether a value is an integer, and not True or False."""
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 class SpikingBackbone(BaseModule):
@@ -72,17 +97,19 @@ class SpikingBackbone(BaseModule):
         init_cfg: dict | None,
     ) -> None:
         super().__init__(init_cfg)
-        if not isinstance(time_steps, int) or time_steps < 1:
+        if not is_whole(time_steps) or time_steps < 1:
             raise ValueError(f"time_steps must be a whole number of at least 1, got {time_steps!r}")
-        if in_channels < 1:
-            raise ValueError(f"in_channels must be at least 1, got {in_channels}")
+        if not is_whole(in_channels) or in_channels < 1:
+            raise ValueError(f"in_channels must be at least 1, a whole number, got {in_channels!r}")
         last = len(levels) - 1
+        if not isinstance(out_indices, Sequence) or not all(map(is_whole, out_indices)):
+            raise ValueError(f"out_indices is a tuple of whole numbers, got {out_indices!r}")
         if not out_indices or any(not 0 <= index <= last for index in out_indices):
             raise ValueError(f"out_indices must be in 0..{last}, got {tuple(out_indices)}")
         if list(out_indices) != sorted(set(out_indices)):
             raise ValueError(f"out_indices must ascend without repeats, got {tuple(out_indices)}")
-        if not -1 <= frozen_stages <= last:
-            raise ValueError(f"frozen_stages must be in -1..{last}, got {frozen_stages}")
+        if not is_whole(frozen_stages) or not -1 <= frozen_stages <= last:
+            raise ValueError(f"frozen_stages must be in -1..{last}, got {frozen_stages!r}")
         again = range(len(levels)) if with_cp is True else with_cp or ()
         if any(not 0 <= index <= last for index in again):
             raise ValueError(
@@ -189,7 +216,8 @@ class SpikingBackbone(BaseModule):
         stride = max(level.stride for level in self.levels[: len(self.stages)])
         if height % stride or width % stride or not height * width:
             raise ValueError(
-                f"image size {height}x{width} is no multiple of the stride {stride}: resize, crop or pad (data preprocessor: pad_size_divisor={stride})"
+                f"image size {height}x{width} is no multiple of the stride {stride}: resize, crop or pad "
+                f"(data_preprocessor of mmdet: pad_size_divisor={stride}; of mmseg: size_divisor={stride} in its test_cfg)"
             )
 
     def train(self, mode: bool = True) -> "SpikingBackbone":

@@ -97,8 +97,6 @@ class MetaSpikeFormer(SpikingBackbone):
         self.attention = attention
         self.num_heads = settings["num_heads"]
         depth3, depth4 = settings["depths"]
-        if min(depth3, depth4) < 0:
-            raise ValueError(f"depths must not be negative, got {tuple(settings['depths'])}")
         blocks = 4 + depth3 + depth4
         rates = iter([drop_path_rate * index / (blocks - 1) for index in range(blocks)])
         self._build(

@@ -97,8 +97,6 @@ class Spikformer(SpikingBackbone):
             raise ValueError(
                 f"embed_dims must be a multiple of 8 (the stem starts at D/8), got {width}"
             )
-        if depth < 0:
-            raise ValueError(f"depth must not be negative, got {depth}")
         channels = (width // 8, width // 4, width // 2, width)
         strides = [2 ** sum(chosen.pooled[: index + 1]) for index in range(4)]
         super().__init__(

@@ -91,8 +91,19 @@ def build_classifier(
 
     Returns:
         A classifier whose ``forward(images)`` gives logits ``[N, classes]``.
+
+    Raises:
+        ValueError: ``backbone`` is no config of a spiking backbone.
     """
-    name = backbone["type"].removeprefix("spikevision.")
+    kind = backbone.get("type") if isinstance(backbone, dict) else None
+    name = kind.removeprefix("spikevision.") if isinstance(kind, str) else ""
+    with DefaultScope.overwrite_default_scope("mmpretrain"):
+        known = MODELS.get(f"spikevision.{name}") if name.isidentifier() else None
+    if not hasattr(known, "feature_specs"):
+        raise ValueError(
+            "build_classifier takes the config of a spiking backbone, such as dict(type='MetaSpikeFormer', arch='15m'), "
+            f"got {backbone!r}"
+        )
     with DefaultScope.overwrite_default_scope("mmpretrain"):  # whatever a Runner has set before
         return _build_classifier(name, backbone, num_classes, distillation_head)
 

@@ -2,7 +2,6 @@
 
 from spikevision.ops.backend import get_neuron_backend, neuron_backend, set_neuron_backend
 from spikevision.ops.dynamics import if_step, lif_step, parametric_lif_step
-from spikevision.ops.encode import encode_direct
 from spikevision.ops.integer_dynamics import ROUNDINGS, WINDOWS, integer_lif_step
 from spikevision.ops.multistep import run_steps
 from spikevision.ops.recurrence import state_dtype
@@ -16,7 +15,6 @@ __all__ = [
     "SURROGATES",
     "WINDOWS",
     "SpikeSlots",
-    "encode_direct",
     "fold_time",
     "get_neuron_backend",
     "if_step",

@@ -46,7 +46,7 @@ def backward(
     function = _compiled_backward(recurrence, *_shape_class(x, v0))
     try:
         with torch.no_grad():
-            grads = function(
+            return function(
                 _dynamic(grad_spikes.contiguous()),
                 _dynamic(grad_v),
                 _dynamic(x),
@@ -55,10 +55,7 @@ def backward(
             )
     except Exception as error:
         _fall_back_or_raise(error)
-        return chunked.backward(recurrence, x, v0, params, grad_spikes, grad_v)
-    if v0 is None:
-        return grads[0], None, grads[1:]
-    return grads[0], grads[1], grads[2:]
+    return chunked.backward(recurrence, x, v0, params, grad_spikes, grad_v)
 
 
 def _shape_class(x: Tensor, v0: Tensor | None) -> tuple[Any, ...]:
@@ -89,12 +86,8 @@ def _compiled_backward(recurrence: Recurrence, *shape_class: Any) -> Callable[..
         x: Tensor,
         v0: Tensor | None,
         *params: Tensor,
-    ) -> tuple[Tensor, ...]:
-        if v0 is None:
-            run = torch.func.vjp(lambda x, *ps: recurrence.run(x, None, ps)[0], x, *params)
-            return run[1](grad_spikes)
-        run = torch.func.vjp(lambda x, v, *ps: recurrence.run(x, v, ps), x, v0, *params)
-        return run[1]((grad_spikes, grad_v))
+    ) -> tuple[Tensor, Tensor | None, tuple[Tensor, ...]]:
+        return recurrence.pull_back(x, v0, params, grad_spikes, grad_v)
 
     return torch.compile(_with_own_cache(backward))
 

@@ -242,11 +242,32 @@ def test_pretrained_weights_load_by_init_cfg(tmp_path):
         (lambda: meta(time_steps=0), "at least 1, got 0"),
         (lambda: meta(in_channels=0), "in_channels must be at least 1"),
         (lambda: spikformer("cifar", in_channels=0), "in_channels must be at least 1"),
-        (lambda: MetaSpikeFormer(dict(TINY, depths=(-1, 2))), "depths must not be negative"),
+        (lambda: MetaSpikeFormer(None), r"arch is one of \['15m', .*or a dict, got None"),
+        (lambda: MetaSpikeFormer(dict(TINY, depths=(-1, 2))), "depths takes 2 .* at least 0"),
+        (
+            lambda: MetaSpikeFormer(dict(TINY, num_heads=0)),
+            "num_heads takes a .* at least 1, got 0",
+        ),
+        (lambda: MetaSpikeFormer(dict(TINY, num_heads=-2)), "at least 1, got -2"),
+        (
+            lambda: MetaSpikeFormer(dict(TINY, embed_dims=(8, 8))),
+            "embed_dims takes 4 whole numbers",
+        ),
         (
             lambda: Spikformer("cifar", dict(TINY_SPIKFORMER, depth=-1)),
-            "depth must not be negative",
+            "depth takes a .* at least 0",
         ),
+        (
+            lambda: Spikformer("cifar", dict(TINY_SPIKFORMER, num_heads=0)),
+            "num_heads takes a whole",
+        ),
+        (
+            lambda: meta(time_steps=True),
+            "time_steps must be a whole number of at least 1, got True",
+        ),
+        (lambda: meta(out_indices=("4",)), "out_indices is a tuple of whole numbers"),
+        (lambda: meta(out_indices=4), "out_indices is a tuple of whole numbers, got 4"),
+        (lambda: meta(out_indices=(2.0,)), "out_indices is a tuple of whole numbers"),
         (lambda: meta(time_steps=2.0), "whole number"),
         (lambda: meta(out_indices=(5,)), r"0\.\.4"),
         (lambda: meta(out_indices=(3, 1)), "ascend"),
@@ -265,7 +286,10 @@ def test_bad_settings_are_refused_with_what_would_do(build, message):
 @pytest.mark.parametrize(
     ("shape", "message"),
     [
-        ((1, 3, 33, 32), r"33x32 is no multiple of the stride 16.*pad_size_divisor=16"),
+        (
+            (1, 3, 33, 32),
+            r"33x32 is no multiple of the stride 16.*pad_size_divisor=16; .*mmseg: size_divisor=16",
+        ),
         ((1, 3, 0, 32), "0x32"),
         ((1, 1, 32, 32), "expected 3 channels"),
         ((3, 32, 32), r"\[N, C, H, W\]"),

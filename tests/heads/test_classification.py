@@ -32,6 +32,12 @@ def test_classifier_of_no_classes_is_refused():
         build_classifier(TINY, 0)
 
 
+@pytest.mark.parametrize("backbone", [dict(type="ResNet"), dict(arch="15m"), "MetaSpikeFormer"])
+def test_what_is_no_spiking_backbone_is_refused(backbone):
+    with pytest.raises(ValueError, match="takes the config of a spiking backbone, such as dict"):
+        build_classifier(backbone, 5)
+
+
 def test_stock_loss_and_prediction_work_on_the_readout():
     from mmpretrain.structures import DataSample
 

@@ -164,6 +164,7 @@ def runner_config(root, work_dir):
             test_cfg=dict(type="TestLoop"),
             optim_wrapper=dict(type="OptimWrapper", optimizer=dict(type="AdamW", lr=1e-3)),
             custom_hooks=[dict(type="spikevision.SegmentationLabelHook")],
+            visualizer=dict(type="SegLocalVisualizer", name="visualizer"),
             log_level="WARNING",
         )
     )
