@@ -13,7 +13,8 @@ import spikevision  # noqa: F401  (answers mmcv's operators)
 from spikevision.jobs.config import load_config
 
 pytest.importorskip("mmpretrain.models", reason="mmpretrain is not installed")
-from mmpretrain.registry import HOOKS, MODELS, TRANSFORMS
+from mmpretrain.registry import HOOKS, TRANSFORMS
+from shipped_configs import build, parameters
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = [ROOT / "configs" / "classification", ROOT / "configs" / "quick"]
@@ -89,11 +90,6 @@ def model_and_data(path: Path) -> str:
 
 def data_of(path: Path) -> str:
     return path.stem.split("_")[-1]
-
-
-def build(config):
-    with DefaultScope.overwrite_default_scope(config.default_scope), torch.device("meta"):
-        return MODELS.build(config.model)
 
 
 def network_of(config):

@@ -9,7 +9,8 @@ from mmengine.registry import DefaultScope
 import spikevision  # noqa: F401  (answers mmcv's operators)
 
 pytest.importorskip("mmdet.models", reason="mmdet is not installed")
-from mmdet.registry import DATASETS, MODELS, TRANSFORMS
+from mmdet.registry import DATASETS, TRANSFORMS
+from shipped_configs import build, parameters
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "configs" / "detection"
@@ -26,15 +27,6 @@ PARAMETERS = {
     "retinanet_meta-spikeformer-15m_t1_8xb2-12e_coco": 24_595_676,
     "fcos_meta-spikeformer-15m_t1_8xb2-12e_coco": 22_809_410,
 }
-
-
-def build(config):
-    with DefaultScope.overwrite_default_scope(config.default_scope), torch.device("meta"):
-        return MODELS.build(config.model)
-
-
-def parameters(module):
-    return sum(p.numel() for p in module.parameters())
 
 
 def test_the_configs_that_others_build_on_are_there():

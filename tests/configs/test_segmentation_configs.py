@@ -9,7 +9,8 @@ from mmengine.registry import DefaultScope
 import spikevision  # noqa: F401  (answers mmcv's operators)
 
 pytest.importorskip("mmseg.models", reason="mmsegmentation is not installed")
-from mmseg.registry import DATASETS, HOOKS, MODELS
+from mmseg.registry import DATASETS, HOOKS
+from shipped_configs import build, parameters
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "configs" / "segmentation"
@@ -23,15 +24,6 @@ PARAMETERS = {
     "semantic-fpn_e-spikeformer-19m_t1_4xb4-160k_ade20k-512x512": 20_346_462,
     "upernet_meta-spikeformer-15m_t1_4xb4-160k_ade20k-512x512": 22_599_614,
 }
-
-
-def build(config):
-    with DefaultScope.overwrite_default_scope(config.default_scope), torch.device("meta"):
-        return MODELS.build(config.model)
-
-
-def parameters(module):
-    return sum(p.numel() for p in module.parameters())
 
 
 def test_the_configs_that_others_build_on_are_there():
@@ -112,8 +104,3 @@ def test_metafile_lists_configs_that_exist_and_says_what_its_figures_are():
             <= abs(PARAMETERS[model["Name"]] / 1e6 - model["Metadata"]["Quoted parameters (M)"])
             < 0.1
         )
-
-
-def test_readme_lists_every_config():
-    text = (FOLDER / "README.md").read_text()
-    assert all(f"`{path.name}`" in text for path in CONFIGS)

@@ -6,13 +6,13 @@ import pytest
 import torch
 
 
-def _write(folder: Path, config, model, names) -> tuple[str, str]:
-    """Config and checkpoint of an untrained model."""
+def _write(folder: Path, config, model, **dataset_meta) -> tuple[str, str]:
+    """Config and checkpoint of an untrained model; the latter with what mmengine notes of the data."""
     config.pop("work_dir", None)
     config.dump(folder / "tiny.py")
     state = {
         "state_dict": model.state_dict(),
-        "meta": {"dataset_meta": {"classes": tuple(names)}},
+        "meta": {"dataset_meta": dataset_meta},
     }
     torch.save(state, folder / "tiny.pth")
     return str(folder / "tiny.py"), str(folder / "tiny.pth")
@@ -25,15 +25,23 @@ def tiny_detector(tmp_path_factory) -> tuple[str, str]:
 
     folder = tmp_path_factory.mktemp("detector")
     config = runner_config(folder)
-    return _write(folder, config, build(config), NAMES)
+    return _write(folder, config, build(config), classes=tuple(NAMES))
 
 
 @pytest.fixture(scope="session")
 def tiny_segmentor(tmp_path_factory) -> tuple[str, str]:
     """Files of a Semantic-FPN on the ADE20K-like folder ``data`` beside them."""
-    from tiny_segmentors import SEMANTIC_FPN, build, enliven, runner_config, write_ade_folder
+    from tiny_segmentors import (
+        PALETTE,
+        SEMANTIC_FPN,
+        build,
+        enliven,
+        runner_config,
+        write_ade_folder,
+    )
 
     folder = tmp_path_factory.mktemp("segmentor")
     write_ade_folder(folder / "data")
     config = runner_config(folder / "data", folder / "work")
-    return _write(folder, config, enliven(build(SEMANTIC_FPN)), "abcde")
+    model = enliven(build(SEMANTIC_FPN))
+    return _write(folder, config, model, classes=tuple("abcde"), palette=PALETTE)
