@@ -14,7 +14,7 @@ from spikevision.jobs.config import load_config
 
 pytest.importorskip("mmpretrain.models", reason="mmpretrain is not installed")
 from mmpretrain.registry import HOOKS, TRANSFORMS
-from shipped_configs import build, parameters
+from shipped_configs import build
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = [ROOT / "configs" / "classification", ROOT / "configs" / "quick"]
