@@ -1,9 +1,11 @@
 """Scalar functions as sums of hinges (rectified linear units), fitted without training.
 
-``g(x) = c + sum_j w_j relu(d_j (x - k_j))`` with directions ``d_j`` of +1 right of an anchor and -1 left of it. Two
-units at the anchor carry the straight line; the other kinks stand where equal shares of ``|f''|^(2/5) weight^(1/5)``
-lie, which is asymptotically best for a piecewise linear least-squares fit; output weights follow by least squares
-with the slopes beyond the outermost kinks held at those of the function.
+``g(x) = c + sum_j w_j relu(d_j (x - k_j))`` with directions ``d_j`` of +1 right of an anchor and -1 left of it. The
+kinks stand where equal shares of ``|f''|^(2/5) weight^(1/5)`` lie, which is asymptotically best for a piecewise linear
+least-squares fit; output weights follow by least squares with the slopes beyond the outermost kinks held at those of
+the function. The anchor stands where the function is straight or flat, so that what the hinges add up is small where
+the function is small: 0 for activations (two units there carry the straight line), the upper end of the domain for
+``1 / x`` and ``1 / sqrt(x)``, whose hinges then all have the same sign.
 """
 
 from __future__ import annotations
@@ -30,14 +32,12 @@ class Scalar:
         function: The function.
         slopes: Its slopes far to the left and far to the right.
         domain: Interval of the fit, or None where calibration gives it.
-        anchor: Where the hinges turn; None is the geometric middle of the domain.
-        logarithmic: Whether the grid is logarithmic and the error relative.
+        logarithmic: Whether the grid is logarithmic and the error relative, for falling functions of what is positive.
     """
 
     function: Callable[[Tensor], Tensor]
     slopes: tuple[float, float]
     domain: tuple[float, float] | None
-    anchor: float | None = 0.0
     logarithmic: bool = False
 
 
@@ -56,8 +56,8 @@ SCALARS: dict[str, Scalar] = {
     "tanh": Scalar(torch.tanh, (0, 0), (-8, 8)),
     "hardswish": Scalar(F.hardswish, (0, 1), (-4, 4)),
     "exp": Scalar(torch.exp, (0, 0), (-12, 0)),
-    "rsqrt": Scalar(torch.rsqrt, (0, 0), None, None, True),
-    "reciprocal": Scalar(torch.reciprocal, (0, 0), None, None, True),
+    "rsqrt": Scalar(torch.rsqrt, (0, 0), None, True),
+    "reciprocal": Scalar(torch.reciprocal, (0, 0), None, True),
 }
 
 
@@ -125,12 +125,13 @@ def fit_hinges(
     y = scalar.function(x)
     weight = 1 / (y**2 * x) if scalar.logarithmic else torch.ones_like(x)
     weight = weight * torch.gradient(x)[0]  # the grid need not be even
-    anchor = math.sqrt(low * high) if scalar.anchor is None else scalar.anchor
-    inner = _kinks(x, y, weight, units - 4 if scalar.logarithmic else units - 2)
-    ends = [low, high] if scalar.logarithmic else []  # where the slope has to break off
-    kinks = torch.cat([inner, torch.tensor([*ends, anchor, anchor], dtype=torch.float64)])
+    anchor = high if scalar.logarithmic else 0.0
+    extra = (
+        [low, high] if scalar.logarithmic else [anchor, anchor]
+    )  # the slope breaks off at both ends
+    kinks = torch.cat([_kinks(x, y, weight, units - 2), torch.tensor(extra, dtype=torch.float64)])
     directions = torch.where(kinks >= anchor, 1, -1)
-    directions[-1] = -1  # the pair at the anchor
+    directions[-1] = -1  # of the pair at the anchor
     weights, constant = _least_squares(x, y, weight, kinks, directions, scalar.slopes)
     return Hinges(
         tuple(kinks.tolist()), tuple(directions.tolist()), tuple(weights.tolist()), constant
@@ -173,19 +174,21 @@ def _least_squares(
     The outermost hinge of each direction follows from the others and the slope, so it is taken out of the fit.
     """
     hinges = torch.relu((x[:, None] - kinks) * directions)
-    right = directions > 0
-    last = int(torch.where(right, kinks, -torch.inf).argmax())
-    first = int(torch.where(right, torch.inf, kinks).argmin())
-    outer = torch.where(right, last, first)
-    free = [j for j in range(len(kinks)) if j not in (first, last)]
+    outermost = {}  # direction -> its outermost hinge
+    for direction in set(directions.tolist()):
+        mine = torch.where(directions == direction, kinks * direction, -torch.inf)
+        outermost[direction] = int(mine.argmax())
+    outer = torch.tensor([outermost[direction] for direction in directions.tolist()])
+    free = [j for j in range(len(kinks)) if j not in outermost.values()]
     basis = torch.cat([(hinges - hinges[:, outer])[:, free], torch.ones_like(x)[:, None]], 1)
-    target = y - slopes[1] * hinges[:, last] + slopes[0] * hinges[:, first]
+    slope = {-1: -slopes[0], 1: slopes[1]}  # what the weights of a direction add up to
+    target = y - sum(slope[direction] * hinges[:, j] for direction, j in outermost.items())
     root = weight.sqrt()[:, None]
     scale = (basis * root).norm(dim=0)
     found = torch.linalg.lstsq(basis * root / scale, target[:, None] * root, driver="gelsd")
     solution = found.solution[:, 0] / scale
     weights = torch.zeros(len(kinks), dtype=torch.float64)
     weights[free] = solution[:-1]
-    weights[last] = slopes[1] - weights[right].sum()
-    weights[first] = -slopes[0] - weights[~right].sum()
+    for direction, j in outermost.items():
+        weights[j] = slope[direction] - weights[directions == direction].sum()
     return weights, float(solution[-1])
