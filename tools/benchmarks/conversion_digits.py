@@ -61,7 +61,8 @@ def train(images: Tensor, labels: Tensor, *, seed: int, epochs: int) -> nn.Modul
     model.train()
     for _ in range(epochs):
         for index in torch.randperm(len(images)).split(64):
-            loss = F.cross_entropy(model(images[index]), labels[index])
+            shift = torch.randint(-1, 2, (2,)).tolist()  # by up to a pixel, over the empty border
+            loss = F.cross_entropy(model(images[index].roll(shift, (2, 3))), labels[index])
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -70,14 +71,15 @@ def train(images: Tensor, labels: Tensor, *, seed: int, epochs: int) -> nn.Modul
     return model
 
 
-def measure(model: nn.Module, data: dict, presets: list[str], images: int) -> dict:
+def measure(model: nn.Module, data: dict, args: argparse.Namespace) -> dict:
     """Fidelity by preset."""
     calibration = data["train"][0][:300].split(100)
-    test = list(zip(*(part[:images].split(150) for part in data["test"]), strict=True))
+    test = list(zip(*(part[: args.images].split(150) for part in data["test"]), strict=True))
     found = {}
-    for preset in presets:
+    for preset in args.presets:
         snn = convert(model, calibration, STAConfig(preset=preset))
-        found[preset] = classification_fidelity(snn, test, at=STEPS[preset])
+        at = [t for t in STEPS[preset] if t <= args.most_steps]
+        found[preset] = classification_fidelity(snn, test, at=at)
         print(preset, json.dumps(found[preset]), file=sys.stderr, flush=True)
     return found
 
@@ -90,6 +92,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=50)
     parser.add_argument("--images", type=int, default=450, help="test images (default: 450)")
     parser.add_argument("--presets", nargs="+", default=list(STEPS), choices=list(STEPS))
+    parser.add_argument("--most-steps", type=int, default=128, help="largest T (default: 128)")
     parser.add_argument("--checkpoints", type=Path, help="folder to keep trained weights in")
     args = parser.parse_args()
     data, results = load(args.data), []
@@ -103,7 +106,7 @@ def main() -> None:
             if weights:
                 weights.parent.mkdir(parents=True, exist_ok=True)
                 torch.save(model.state_dict(), weights)
-        results.append(measure(model, data, args.presets, args.images))
+        results.append(measure(model, data, args))
     line = {"name": "conversion_digits", "images": args.images, "seeds": results}
     print(json.dumps(line))
 
