@@ -37,7 +37,8 @@ class Distiller(BaseModel):
     Args:
         student: Config of the model that trains.
         teacher: ``dict(config=..., checkpoint=...)``: ``config`` is a path, a name as ``mmpretrain::resnet/...``, or a
-            model dict; ``checkpoint`` may be left out for a model dict with ``pretrained``.
+            model dict; ``checkpoint`` may be left out for a model dict with ``pretrained``. With a ``data_preprocessor``
+            of its own it gets images as that one makes them, without one as the student gets them.
         losses: Configs of :class:`HardLogits`, :class:`SoftLogits`, :class:`Features`, :class:`AttentionMaps`, each with
             its ``weight``; with or without scope.
         task_weight: Factor on the student's own losses.
@@ -82,6 +83,7 @@ class Distiller(BaseModel):
         self._cache_dir = cache_dir
         self._cache_gb = cache_gb
         self._teacher: Teacher | None = None
+        self._adapts_inputs = True
         self._choose_modules()
         self._register_load_state_dict_pre_hook(self._rename)
 
@@ -114,6 +116,7 @@ class Distiller(BaseModel):
         """The teacher, built when it is first asked for."""
         if self._teacher is None:
             config, scope = read_model_config(self._teacher_config["config"])
+            self._adapts_inputs = config.get("data_preprocessor") is not None
             model = build_teacher(config, self._teacher_config.get("checkpoint"), scope=scope)
             theirs = task_of_model(model)
             if theirs != self.task:
@@ -197,7 +200,10 @@ class Distiller(BaseModel):
             loss.sigmoid = True
 
     def _for_teacher(self, inputs: Tensor) -> Tensor:
-        """Images as the teacher's data preprocessor would have made them."""
+        """Images as the teacher's data preprocessor, where its config has one, would have made them."""
+        assert self.teacher
+        if not self._adapts_inputs:
+            return inputs
         return convert_inputs(inputs, self.data_preprocessor, self.teacher.model.data_preprocessor)
 
 

@@ -201,6 +201,22 @@ def test_a_teacher_with_other_normalisation_sees_the_images_as_it_knows_them():
     assert convert_inputs(batches[0], first, first) is batches[0]
 
 
+def test_a_teacher_without_a_preprocessor_of_its_own_gets_the_students_images(
+    distiller, batch, teacher
+):
+    config = {
+        name: value for name, value in teacher["config"].items() if name != "data_preprocessor"
+    }
+    plain, own = (
+        distiller(SOFT, teacher=dict(teacher, config=each))(**batch, mode="loss")
+        for each in (config, teacher["config"])  # the latter has the student's mean and deviation
+    )
+    assert_same(plain, own)
+    other = {**config, "data_preprocessor": dict(mean=[0.0] * 3, std=[255.0] * 3)}
+    found = distiller(SOFT, teacher=dict(teacher, config=other))(**batch, mode="loss")
+    assert found["loss_0_SoftLogits"] != plain["loss_0_SoftLogits"]
+
+
 # --- bad input -----------------------------------------------------------------------------------------------------
 
 

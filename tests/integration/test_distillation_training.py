@@ -50,6 +50,7 @@ def spec(folder, runs: str, **kwargs) -> RunSpec:
     )
 
 
+@pytest.mark.slow
 def test_a_distillation_trains_goes_on_exactly_and_is_tested_as_the_plain_student(folder):
     result = train(spec(folder, "runs", cfg_options=EMA))
     assert result.status == "finished"
