@@ -8,7 +8,6 @@ through mmpretrain's stock ClsDataPreprocessor (with ``to_rgb=False``).
 import hashlib
 import json
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -215,13 +214,14 @@ def _with_image(results: dict[str, Any], frames: np.ndarray) -> dict[str, Any]:
 def _save(path: Path, frames: np.ndarray) -> None:
     """Write frames so that another process never meets half of them."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as file:
-        try:
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with open(part, "wb") as file:
             np.savez_compressed(file, frames=frames)
-        except BaseException:
-            os.unlink(file.name)
-            raise
-    os.replace(file.name, path)
+        os.replace(part, path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
 
 
 def read_event_frames(path: str | Path) -> np.ndarray:
