@@ -38,7 +38,7 @@ class Squares(nn.Module):
 
 def test_peak_holds_what_is_kept_and_grows_with_it(training_memory):
     once, four_times = (
-        training_memory.peak_bytes(Squares(numbers), {}) for numbers in (100_000, 400_000)
+        training_memory.peak_of_step(Squares(numbers), {}) for numbers in (100_000, 400_000)
     )
     kept = 2 * 4 * 100_000
     assert kept <= once <= 3 * kept

@@ -13,10 +13,10 @@ import json
 import sys
 
 import torch
+from measure import peak_bytes
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from torch import nn
-from torch.profiler import ProfilerActivity, profile
 
 from spikevision.jobs.config import load_config
 from spikevision.jobs.runtime import build_model
@@ -32,18 +32,11 @@ def step(model: nn.Module, batch: dict) -> None:
     loss.backward()
 
 
-def peak_bytes(model: nn.Module, batch: dict) -> int:
-    """How far allocated memory rises during a step."""
+def peak_of_step(model: nn.Module, batch: dict) -> int:
+    """How far allocated memory rises during a step that is not the first."""
     step(model, batch)
     model.zero_grad(set_to_none=True)
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as recorded:
-        step(model, batch)
-    changes = [e for e in recorded.profiler.kineto_results.events() if e.name() == "[memory]"]
-    allocated = peak = 0
-    for event in sorted(changes, key=lambda event: event.start_ns()):
-        allocated += event.nbytes()
-        peak = max(peak, allocated)
-    return peak
+    return peak_bytes(lambda: step(model, batch))
 
 
 def measure(path: str, time_steps: list[int]) -> tuple[int, dict[int, float]]:
@@ -58,7 +51,7 @@ def measure(path: str, time_steps: list[int]) -> tuple[int, dict[int, float]]:
         torch.manual_seed(0)
         model = build_model(config).train()
         model.init_weights()
-        peak_mb[count] = round(peak_bytes(model, batch) / 1e6, 1)
+        peak_mb[count] = round(peak_of_step(model, batch) / 1e6, 1)
     return len(batch["inputs"]), peak_mb
 
 
