@@ -3,6 +3,7 @@
 Arguments: address of Ray, work folder.
 """
 
+import copy
 import hashlib
 import json
 import sys
@@ -35,7 +36,7 @@ def main(address: str, mark: Path) -> None:
     model = nn.Sequential(*layers).eval()
     batches = [torch.randn(2, 3, 8, 8) for _ in range(8)]
     mark.touch()
-    found = {"one process": fingerprint(in_one_process(model, batches))}
+    found = {"one process": fingerprint(in_one_process(copy.deepcopy(model), batches))}
     with session(address):
         for actors in (1, 2, 3):
             cluster = ClusterSpec(workers=(actors, actors))

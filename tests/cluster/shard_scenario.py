@@ -42,7 +42,7 @@ def main(address: str, folder: Path, jobs) -> None:
             outcomes["2 actors, one killed"] = outcome(evaluate(spec, ClusterSpec(workers=(2, 2))))
             outcomes["killed"] = mark.exists()
             found.append(outcomes)
-    print(json.dumps(found))
+    print(json.dumps(found, default=float))  # mmseg's metrics are NumPy numbers
 
 
 if __name__ == "__main__":
