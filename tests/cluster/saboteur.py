@@ -42,7 +42,7 @@ class Saboteur(Hook):
 
 @TRANSFORMS.register_module()
 class EndsOnce:
-    """Passes a sample on; ends its process at the third, unless the mark is there, and leaves it."""
+    """Passes a sample on; ends its process at the second, unless the mark is there, and leaves it."""
 
     def __init__(self, *, mark):
         self.mark = Path(mark)
@@ -50,7 +50,7 @@ class EndsOnce:
 
     def __call__(self, results):
         self.count += 1
-        if self.count == 3 and not self.mark.exists():
+        if self.count == 2 and not self.mark.exists():
             self.mark.touch()
             os.kill(os.getpid(), signal.SIGKILL)
         return results
