@@ -43,7 +43,9 @@ def main() -> None:
         "--arch", default="deit-base", help="of mmpretrain's ViT (default: deit-base)"
     )
     parser.add_argument("--preset", default="sta", choices=["sta", "sta+", "ecmt", "exact"])
-    parser.add_argument("--images", type=int, default=64, help="for calibration (default: 64)")
+    parser.add_argument(
+        "--images", type=int, default=64, help="for calibration, in batches of 8 (default: 64)"
+    )
     parser.add_argument("--steps", type=int, default=3, help="simulated (default: 3)")
     args = parser.parse_args()
     torch.manual_seed(0)
@@ -55,9 +57,10 @@ def main() -> None:
     with torch.no_grad():
         model(image)
         ann = min(seconds(lambda: model(image))[0] for _ in range(3))
-    batches = (torch.randn(1, 3, 224, 224) for _ in range(args.images))
+    batches = (torch.randn(8, 3, 224, 224) for _ in range(args.images // 8))
     conversion, snn = seconds(lambda: convert(model, batches, STAConfig(preset=args.preset)))
     simulation = Simulation(snn.model, snn.rules, Phase.SPIKES)
+    list(simulate(simulation, (image,), {}, 1))  # lays out the state
     run, _ = seconds(lambda: list(simulate(simulation, (image,), {}, args.steps)))
     kept = {
         x.untyped_storage().data_ptr(): x.untyped_storage().nbytes()

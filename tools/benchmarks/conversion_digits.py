@@ -53,16 +53,16 @@ def train(images: Tensor, labels: Tensor, *, seed: int, epochs: int) -> nn.Modul
     """Train from scratch; a minute on one core."""
     torch.manual_seed(seed)
     model = build()
-    for parameter in (model.backbone.pos_embed, model.backbone.cls_token):
-        nn.init.trunc_normal_(parameter, std=0.02)
+    nn.init.trunc_normal_(
+        model.backbone.pos_embed, std=0.5
+    )  # as large as the patches, so that few images suffice
     optimizer = torch.optim.AdamW(model.parameters(), weight_decay=0.05)
     steps = epochs * math.ceil(len(images) / 64)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, steps)
     model.train()
     for _ in range(epochs):
         for index in torch.randperm(len(images)).split(64):
-            shift = torch.randint(-1, 2, (2,)).tolist()  # by up to a pixel, over the empty border
-            loss = F.cross_entropy(model(images[index].roll(shift, (2, 3))), labels[index])
+            loss = F.cross_entropy(model(images[index]), labels[index])
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -89,7 +89,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=Path("data"), help="default: data")
     parser.add_argument("--seeds", type=int, default=3, help="seeds 0 to SEEDS-1 (default: 3)")
-    parser.add_argument("--epochs", type=int, default=50)
+    parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--images", type=int, default=450, help="test images (default: 450)")
     parser.add_argument("--presets", nargs="+", default=list(STEPS), choices=list(STEPS))
     parser.add_argument("--most-steps", type=int, default=128, help="largest T (default: 128)")
