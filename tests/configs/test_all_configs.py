@@ -11,7 +11,7 @@ from spikevision.jobs.config import load_config
 ROOT = Path(__file__).parents[2]
 CONFIGS = sorted(p for p in (ROOT / "configs").rglob("*.py") if "_base_" not in p.parts)
 METAFILES = sorted((ROOT / "configs").rglob("metafile.yml"))
-STATUSES = {"trained here", "official weights", "quoted from paper"}
+STATUSES = {"trained here", "official weights", "quoted from paper", "not trained yet"}
 # <model>_t<time steps>_<GPUs>xb<batch per GPU>-<epochs>e or <iterations>k_<data>.py
 NAME = re.compile(
     r"(?P<model>[a-z0-9-]+(?:_[a-z0-9-]+)*)_t(?P<time_steps>\d+)"

@@ -17,6 +17,9 @@ CLASSIFIERS = {
     "meta-spikeformer": dict(
         type="MetaSpikeFormer", arch=dict(embed_dims=(8, 16, 32, 40), num_heads=2), time_steps=2
     ),
+    "e-spikeformer": dict(
+        type="ESpikeFormer", arch=dict(embed_dims=(8, 16, 32, 40), num_heads=2), time_steps=2
+    ),
     "spikformer": dict(
         type="Spikformer", arch=dict(embed_dims=32, depth=2, num_heads=2), time_steps=2
     ),
