@@ -60,7 +60,7 @@ class STAConfig:
         softmax_feedback: Whether the encoder of attention feeds back what it sent, as the published code does.
         burst: Half-size spikes that follow a main spike in the same step, at most.
         levels: Thresholds of a multi-threshold neuron, each half of the one before.
-        quantile: Share of the values that a multi-threshold neuron covers with one spike.
+        quantile: Share of the values that a multi-threshold neuron covers with one spike; what lies above it is cut off.
         activation_units: Neurons of the operator of GELU and its like, per channel.
         rsqrt_units: Neurons of the inverse root in layer normalisation.
         exp_units: Pieces of the exponential in softmax.
@@ -86,7 +86,7 @@ class STAConfig:
     softmax_feedback: bool = True
     burst: int = 2
     levels: int = 8
-    quantile: float = 0.999
+    quantile: float = 1.0
     activation_units: int = 32
     rsqrt_units: int = 16
     exp_units: int = 32
