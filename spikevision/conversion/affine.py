@@ -11,7 +11,7 @@ from typing import Any
 
 from spikevision.conversion.stream import Current, Stream
 
-__all__ = ["affine_current", "function_name", "is_affine"]
+__all__ = ["affine_current", "changes_in_place", "function_name", "is_affine"]
 
 
 def _words(text: str) -> set[str]:
@@ -65,6 +65,14 @@ def function_name(func: Callable) -> str:
         name = name.strip("_")
         return OPERATORS.get(name, name)
     return name.rstrip("_")
+
+
+def changes_in_place(func: Callable, kwargs: dict[str, Any]) -> bool:
+    """Whether a call leaves its result in its first argument: ``x.mul_(2)``, ``x *= 2``, ``relu(x, inplace=True)``."""
+    name = getattr(func, "__name__", "")
+    if name.startswith("__"):
+        return name in {"__iadd__", "__isub__", "__imul__", "__itruediv__"}
+    return name.endswith("_") or kwargs.get("inplace") is True
 
 
 def is_affine(name: str, args: tuple, kwargs: dict[str, Any], streams: list[Stream]) -> bool:

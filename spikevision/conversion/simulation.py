@@ -22,6 +22,7 @@ from spikevision.conversion.affine import (
     FRESH,
     QUESTIONS,
     affine_current,
+    changes_in_place,
     function_name,
     is_affine,
 )
@@ -161,7 +162,8 @@ class Simulation:
         if handler is not None:
             local = f"{name}_{ordinals[name]}" if ordinals[name] else name
             ordinals[name] += 1
-            return handler(self._site(owner, module, local, config), *args, **kwargs)
+            result = handler(self._site(owner, module, local, config), *args, **kwargs)
+            return _write(args[0], result) if changes_in_place(func, kwargs) else result
         if is_affine(name, args, kwargs, streams):
             value = func(*plain(args), **plain(kwargs))
             if all(x.is_floating_point() for x in tensors_in(value)):
@@ -402,6 +404,12 @@ class Site:
             known = Histogram.empty(rows.shape[1], {**about, "channel_axis": channel_axis})
             statistics.taps[name] = known
         known.add(rows, name=name)
+
+
+def _write(x: Tensor, result: Stream) -> Stream:
+    """Leave a result where the caller of a function in place will look for it."""
+    x.as_subclass(Tensor).copy_(result.as_subclass(Tensor))
+    return Stream.wrap(x, result.simulation, result.current, result.channel_axis)
 
 
 def by_channel(x: Tensor, channel_axis: int | None) -> Tensor:
