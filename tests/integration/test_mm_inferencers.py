@@ -86,7 +86,7 @@ def test_image_classification_inferencer(tmp_path):
 from mmpretrain import ImageClassificationInferencer
 inferencer = ImageClassificationInferencer(config, pretrained=checkpoint, device='cpu')
 (answer,) = inferencer(image)
-import json; print(json.dumps([float(score) for score in answer['pred_scores']]))
+import json; print('\\n' + json.dumps([float(score) for score in answer['pred_scores']]))  # after a progress bar
 """
     found = run(script, tmp_path / "tiny.py", tmp_path / "tiny.pth", image)
     output = _infer(tmp_path / "tiny.py", tmp_path / "tiny.pth", image, tmp_path / "out")
