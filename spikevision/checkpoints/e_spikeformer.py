@@ -1,7 +1,7 @@
 """Names of the official E-SpikeFormer weights (base models of Spike-driven Transformer V3)."""
 
 from spikevision.checkpoints.key_map import KeyMap
-from spikevision.checkpoints.meta_spikeformer import DOWNSAMPLES
+from spikevision.checkpoints.meta_spikeformer import stage_scopes
 
 __all__ = ["E_SPIKEFORMER"]
 
@@ -37,16 +37,7 @@ _TRANSFORMER_BLOCK = (
 )
 
 E_SPIKEFORMER = KeyMap(
-    scopes={
-        **DOWNSAMPLES,
-        r"ConvBlock1_1\.0": ("backbone.stages.0.block0", _CONV_BLOCK),
-        r"ConvBlock1_2\.0": ("backbone.stages.1.block0", _CONV_BLOCK),
-        r"ConvBlock2_1\.0": ("backbone.stages.2.block0", _CONV_BLOCK),
-        r"ConvBlock2_2\.0": ("backbone.stages.2.block1", _CONV_BLOCK),
-        r"block3\.(\d+)": (r"backbone.stages.3.block\1", _TRANSFORMER_BLOCK),
-        r"block4\.(\d+)": (r"backbone.stages.4.block\1", _TRANSFORMER_BLOCK),
-        "head": ("head.fc", {"": ""}),
-    },
+    scopes=stage_scopes(_CONV_BLOCK, _TRANSFORMER_BLOCK),
     dead=(),
     signature=frozenset(
         {"downsample1_1.encode_conv.weight", "ConvBlock1_1.0.Conv.pwconv1.0.weight"}

@@ -2,10 +2,10 @@
 
 from spikevision.checkpoints.key_map import KeyMap
 
-__all__ = ["DOWNSAMPLES", "META_SPIKEFORMER"]
+__all__ = ["META_SPIKEFORMER", "stage_scopes"]
 
 _DOWNSAMPLE = {"encode_conv": "conv", "encode_bn": "bn"}
-DOWNSAMPLES = {
+_DOWNSAMPLES = {
     "downsample1_1": ("backbone.stem", _DOWNSAMPLE),
     "downsample1_2": ("backbone.stages.1.downsample", _DOWNSAMPLE),
     "downsample2": ("backbone.stages.2.downsample", _DOWNSAMPLE),
@@ -41,16 +41,26 @@ _TRANSFORMER_BLOCK = {
     for kind in ("conv", "bn")
 }
 
+
+def stage_scopes(
+    conv_block: dict[str, str], transformer_block: dict[str, str]
+) -> dict[str, tuple[str, dict[str, str]]]:
+    """Scopes of downsampling, blocks and classifier, which both generations name alike."""
+    return {
+        **_DOWNSAMPLES,
+        r"ConvBlock1_1\.0": ("backbone.stages.0.block0", conv_block),
+        r"ConvBlock1_2\.0": ("backbone.stages.1.block0", conv_block),
+        r"ConvBlock2_1\.0": ("backbone.stages.2.block0", conv_block),
+        r"ConvBlock2_2\.0": ("backbone.stages.2.block1", conv_block),
+        r"block3\.(\d+)": (r"backbone.stages.3.block\1", transformer_block),
+        r"block4\.(\d+)": (r"backbone.stages.4.block\1", transformer_block),
+        "head": ("head.fc", {"": ""}),
+    }
+
+
 META_SPIKEFORMER = KeyMap(
     scopes={
-        **DOWNSAMPLES,
-        r"ConvBlock1_1\.0": ("backbone.stages.0.block0", _CONV_BLOCK),
-        r"ConvBlock1_2\.0": ("backbone.stages.1.block0", _CONV_BLOCK),
-        r"ConvBlock2_1\.0": ("backbone.stages.2.block0", _CONV_BLOCK),
-        r"ConvBlock2_2\.0": ("backbone.stages.2.block1", _CONV_BLOCK),
-        r"block3\.(\d+)": (r"backbone.stages.3.block\1", _TRANSFORMER_BLOCK),
-        r"block4\.(\d+)": (r"backbone.stages.4.block\1", _TRANSFORMER_BLOCK),
-        "head": ("head.fc", {"": ""}),
+        **stage_scopes(_CONV_BLOCK, _TRANSFORMER_BLOCK),
         "head_kd": ("head.fc_distillation", {"": ""}),
     },
     dead=(),
