@@ -9,7 +9,8 @@ How it works, by file:
 ``stream``       a tensor that carries the current of one step through unchanged model code
 ``affine``       which functions commute with running means and are left alone
 ``handlers``     the table (config class, function or module class) -> what is computed instead
-``simulation``   one run: the step, the state of all operators, who is computing; ``Site`` is what handlers work with
+``simulation``   one run: the step, the state of all operators, who is computing
+``site``         one function call in a run: what handlers work with
 ``rules``        config by module name
 ``calibration``  whole counts on a fixed grid: they merge exactly
 ``api``          ``prepare_``, ``calibrate``, ``convert_`` and ``convert``

@@ -13,7 +13,8 @@ from spikevision.conversion.calibration import Histogram, Statistics, fingerprin
 from spikevision.conversion.model import SpikingModel, as_arguments, simulate
 from spikevision.conversion.report import ConversionReport, PopulationReport
 from spikevision.conversion.rules import Rules
-from spikevision.conversion.simulation import Phase, Simulation, follow
+from spikevision.conversion.simulation import Simulation, follow
+from spikevision.conversion.site import Phase
 from spikevision.conversion.sta import STAConfig
 from spikevision.conversion.sta.populations import Population, fit_population
 from spikevision.conversion.stream import map_tensors

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from spikevision.conversion.calibration import Statistics
 from spikevision.conversion.model import SpikingModel, as_arguments, simulate
-from spikevision.conversion.simulation import Phase, Simulation
+from spikevision.conversion.simulation import Simulation
+from spikevision.conversion.site import Phase
 
 __all__ = ["classification_fidelity", "cosine", "layer_fidelity", "snr_db"]
 

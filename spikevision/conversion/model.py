@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from spikevision.conversion.report import ConversionReport
 from spikevision.conversion.rules import Rules
-from spikevision.conversion.simulation import Events, Phase, Simulation, follow
+from spikevision.conversion.simulation import Simulation, follow
+from spikevision.conversion.site import Events, Phase
 from spikevision.conversion.stream import map_tensors, plain, tensors_in
 
 __all__ = ["SpikingModel"]

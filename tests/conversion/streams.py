@@ -7,7 +7,8 @@ from torch import Tensor, nn
 
 from spikevision.conversion import STAConfig
 from spikevision.conversion.rules import Rules
-from spikevision.conversion.simulation import Phase, Simulation, follow
+from spikevision.conversion.simulation import Simulation, follow
+from spikevision.conversion.site import Phase
 from spikevision.conversion.stream import Current, Stream, plain
 
 EXACT = STAConfig(preset="exact")

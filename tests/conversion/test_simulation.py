@@ -50,21 +50,6 @@ def test_changes_in_place_are_those_of_the_ann(function):
             torch.testing.assert_close(found, function(mean.clone()), rtol=0, atol=1e-12)
 
 
-class Shared(nn.Module):
-    """One layer used for two inputs, as detection heads use theirs for every level."""
-
-    def __init__(self):
-        super().__init__()
-        self.norm = nn.LayerNorm(4).double()
-
-    def forward(self, x, y):
-        return self.norm(x) + 2 * self.norm(y)
-
-
-def test_a_module_used_twice_keeps_two_states():
-    assert_exact_on_means(Shared(), (2, 4), (2, 4), atol=1e-9)
-
-
 @pytest.mark.parametrize(
     ("name", "function"),
     [
@@ -102,16 +87,6 @@ def test_two_threads_may_use_one_model():
     for thread in threads:
         thread.join()
     assert all(torch.equal(together[i], alone[i]) for i in (0, 1))
-
-
-def test_a_path_that_calibration_never_saw_is_an_error():
-    class Branch(nn.Module):
-        def forward(self, x):
-            return F.gelu(x) if x.shape[1] > 2 else torch.sigmoid(x)
-
-    snn = convert(nn.Sequential(nn.LayerNorm(4), Branch()).eval(), [torch.randn(2, 3, 4)])
-    with pytest.raises(ValueError, match=r"calibration never saw 1\.spiking_sigmoid"):
-        snn(torch.randn(2, 2, 4))
 
 
 def test_outside_a_run_the_network_is_the_ann():

@@ -17,7 +17,8 @@ from torch import Tensor
 
 from spikevision.conversion import STAConfig, convert
 from spikevision.conversion.model import simulate
-from spikevision.conversion.simulation import Phase, Simulation
+from spikevision.conversion.simulation import Simulation
+from spikevision.conversion.site import Phase
 
 
 def seconds(function: Callable[[], Any]) -> tuple[float, Any]:

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from spikevision.conversion.handlers import handles
-from spikevision.conversion.simulation import Site
+from spikevision.conversion.site import Site
 from spikevision.conversion.sta.config import STAConfig
 from spikevision.conversion.sta.operators import encode, scalar, spiking
 from spikevision.conversion.stream import Stream

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from spikevision.conversion.handlers import handles
-from spikevision.conversion.simulation import Phase, Site
+from spikevision.conversion.site import Phase, Site
 from spikevision.conversion.sta.config import STAConfig
 from spikevision.conversion.sta.hinges import fit_hinges, reciprocal_hinges
 from spikevision.conversion.sta.operators import encode, factor, spiking

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from spikevision.conversion.simulation import Phase, Site
+from spikevision.conversion.site import Phase, Site
 from spikevision.conversion.sta.hinges import SCALARS
 from spikevision.conversion.stream import Current, Stream
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from spikevision.conversion.calibration import Histogram
-from spikevision.conversion.simulation import by_channel
+from spikevision.conversion.site import by_channel
 from spikevision.conversion.sta.config import STAConfig
 from spikevision.conversion.sta.hinges import SCALARS, Hinges, fit_hinges
 from spikevision.conversion.sta.neurons import multi_threshold_step

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from spikevision.conversion.handlers import handles
-from spikevision.conversion.simulation import Site
+from spikevision.conversion.site import Site
 from spikevision.conversion.sta.config import STAConfig
 from spikevision.conversion.sta.operators import factor, spikes_of, varies
 from spikevision.conversion.stream import Current, Stream
