@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -8,18 +9,20 @@ import pytest
 SCRIPT = Path(__file__).parents[2] / "tools" / "benchmarks" / "neuron.py"
 
 
-def run(*arguments):
+def run(*arguments, results="."):
     command = [sys.executable, str(SCRIPT), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    environment = {**os.environ, "BENCHMARK_RESULTS": str(results)}
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
 
 
 @pytest.mark.slow
-def test_it_prints_one_json_line_with_the_ratios():
+def test_it_prints_one_json_line_with_the_ratios_and_keeps_it(tmp_path):
     pytest.importorskip("spikingjelly")
-    done = run("--shape", "2", "3", "8", "--rounds", "3", "--threads", "1")
+    done = run("--shape", "2", "3", "8", "--rounds", "3", "--threads", "1", results=tmp_path)
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
-    assert result["name"] == "lif_forward_backward"
+    assert (tmp_path / "neuron.jsonl").read_text() == done.stdout
+    assert result["name"] == "neuron"
     assert result["ratio_to_spikingjelly"] > 0
     assert result["ratio_chunked_to_spikingjelly"] > 0
     assert (result["shape"], result["rounds"], result["threads"]) == ([2, 3, 8], 3, 1)

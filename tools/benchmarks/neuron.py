@@ -8,15 +8,13 @@ SpikingJelly. Needs ``pip install --no-deps 'spikingjelly>=2.0,<3' loguru``.
 from __future__ import annotations
 
 import argparse
-import json
-import platform
 import statistics
 import time
 from collections.abc import Callable
 from functools import partial
-from importlib.metadata import version
 
 import torch
+from results import publish
 from torch import Tensor
 
 from spikevision.neurons import LIF
@@ -105,7 +103,7 @@ def main() -> None:
 
     median, both, forward = statistics.median, 1, 0
     result = {
-        "name": "lif_forward_backward",
+        "name": "neuron",
         "ratio_to_spikingjelly": ratio("compiled", both, median),
         "ratio_to_spikingjelly_min": ratio("compiled", both, min),
         "ratio_chunked_to_spikingjelly": ratio("chunked", both, median),
@@ -118,12 +116,8 @@ def main() -> None:
         "shape": arguments.shape,
         "rounds": arguments.rounds,
         "threads": arguments.threads,
-        "torch": torch.__version__,
-        "spikingjelly": version("spikingjelly"),
-        "python": platform.python_version(),
-        "processor": platform.machine(),
     }
-    print(json.dumps(result))
+    publish(result)
 
 
 if __name__ == "__main__":

@@ -6,13 +6,12 @@ backward with a cross entropy; peak memory is what PyTorch allocates during a st
 """
 
 import argparse
-import json
 from collections.abc import Callable
-from importlib.metadata import version
 
 import torch
 from contestants import CLASSES, NETWORKS, build, on_spikingjelly, relu_twin
 from measure import interleaved_ms, peak_bytes, ratio
+from results import publish
 from torch import Tensor, nn
 
 
@@ -65,10 +64,8 @@ def main() -> None:
         "median_ms": {name: round(sorted(ms)[len(ms) // 2]) for name, ms in times_ms.items()},
         "peak_mib": {name: round(peak / 2**20) for name, peak in peaks.items()},
         **vars(args),
-        "torch": torch.__version__,
-        "spikingjelly": version("spikingjelly"),
     }
-    print(json.dumps(line))
+    publish(line)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,85 @@
+"""What the page of benchmarks shows: one section for each benchmark that publishes results."""
+
+from dataclasses import dataclass, field
+
+__all__ = ["SECTIONS", "Section"]
+
+
+@dataclass(frozen=True)
+class Section:
+    """One benchmark on the page.
+
+    Attributes:
+        name: Name of its results.
+        title: Heading.
+        about: What was measured, and how to read it.
+        command: Command of the benchmark.
+        settings: Keys of a line that tell one row from another; they label it.
+        measures: Key of a measure -> what it is, with its unit. Less is better.
+        contestants: Key of a contestant -> its name, ours first.
+    """
+
+    name: str
+    title: str
+    about: str
+    command: str
+    settings: tuple[str, ...]
+    measures: dict[str, str]
+    contestants: dict[str, str] = field(
+        default_factory=lambda: {
+            "ours": "spikevision",
+            "spikingjelly": "SpikingJelly's layers",
+            "relu": "ReLU twin",
+        }
+    )
+
+
+SECTIONS = [
+    Section(
+        name="neuron",
+        title="A neuron alone",
+        about=(
+            "LIF, forward and backward: one compiled pass over memory, chunks in the cache where there is no compiler, "
+            "and the plain loop under autograd that both are tested against."
+        ),
+        command="python tools/benchmarks/neuron.py",
+        settings=("shape", "threads"),
+        measures={"median_ms": "time (ms)"},
+        contestants={
+            "compiled": "spikevision, compiled",
+            "chunked": "spikevision, chunked",
+            "plain": "plain loop",
+            "spikingjelly": "SpikingJelly",
+        },
+    ),
+    Section(
+        name="training_step",
+        title="Training step: classification",
+        about=(
+            "Forward pass, cross entropy, backward pass. SpikingJelly's layers: the same network and weights with its "
+            "neurons, PyTorch's convolutions and PyTorch's memory layout. ReLU twin: our layers without neurons, on as "
+            "many time steps. Memory is the peak of what PyTorch allocates during a step."
+        ),
+        command="python tools/benchmarks/training_step.py NETWORK --time-steps T --batch N --size S",
+        settings=("network", "time_steps", "size", "batch", "threads"),
+        measures={"median_ms": "time (ms)", "peak_mib": "peak memory (MiB)"},
+    ),
+    Section(
+        name="training_step_task",
+        title="Training step: detection and segmentation",
+        about=(
+            "Mask R-CNN and Semantic-FPN of the shipped configs on random images, forward pass, losses, backward pass. "
+            "Eager: the plain loop of neurons under autograd, and spikes not packed."
+        ),
+        command="python tools/benchmarks/training_step_task.py detection (or segmentation)",
+        settings=("task", "time_steps", "size", "batch", "threads"),
+        measures={"median_ms": "time (ms)", "peak_mib": "peak memory (MiB)"},
+        contestants={
+            "ours": "spikevision",
+            "spikingjelly": "SpikingJelly's layers",
+            "relu": "ReLU twin",
+            "eager": "eager neurons, no packing",
+        },
+    ),
+]
+"""In the order of the page."""
