@@ -28,11 +28,11 @@ demo-segmentation: install  ## Train a spiking Semantic-FPN on real microscopy, 
 	$(BIN)/python tools/demo.py --data scratch-assay \
 		configs/quick/semantic-fpn_meta-spikeformer-tiny_t4_1xb2-4e_scratch-assay.py
 
-test: install  ## Run all tests
-	$(BIN)/python -m pytest
+test: install  ## Run all tests, in two processes of one thread each
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup
 
 test-fast: install  ## Run the tests that take less than ten seconds each
-	$(BIN)/python -m pytest -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow"
 
 format: install  ## Format the code
 	$(BIN)/ruff format .

@@ -73,6 +73,7 @@ setup(
             "plotly>=7,<8",
             "pre-commit",
             "pytest",
+            "pytest-xdist>=3.6,<4",
             "ruff",
             "timm>=1.0,<2",
         ],
