@@ -13,7 +13,7 @@ from spikevision.conversion.handlers import handles
 from spikevision.conversion.site import Phase, Site
 from spikevision.conversion.sta.config import STAConfig
 from spikevision.conversion.sta.hinges import fit_hinges, reciprocal_hinges
-from spikevision.conversion.sta.operators import encode, factor, spiking
+from spikevision.conversion.sta.operators import encode, encodes, spiking
 from spikevision.conversion.stream import Stream
 
 
@@ -44,8 +44,7 @@ def scaled_dot_product_attention(
     if enable_gqa:
         raise ValueError(f"{site.name}: grouped-query attention is not supported")
     q, k, v = (
-        factor(site, tap, x, 1 if x.dim() == 4 else None)
-        for tap, x in (("query", query), ("key", key), ("value", value))
+        _heads(site, tap, x) for tap, x in (("query", query), ("key", key), ("value", value))
     )
     scale = 1 / math.sqrt(q.shape[-1]) if scale is None else scale
     logits = q @ k.mT * (scale / site.t**2)
@@ -59,6 +58,16 @@ def scaled_dot_product_attention(
     probability = _softmax(site, logits, -1)
     sent = _encode_attention(site, probability, 1 if logits.dim() == 4 else None)
     return site.stream(sent @ v / site.t)
+
+
+def _heads(site: Site, tap: str, x: Tensor) -> Tensor:
+    """Sum of queries, keys or values ``[..., M, L, D]``, encoded by head and channel."""
+    total = site.total(x, tap)
+    if not encodes(site, x):
+        return total
+    tokens = total.transpose(-3, -2)  # heads beside their channels
+    sent = encode(site, tap, tokens.flatten(-2), -1)
+    return sent.unflatten(-1, tokens.shape[-2:]).transpose(-3, -2)
 
 
 def _softmax(site: Site, logits: Tensor, dim: int) -> Tensor:

@@ -32,6 +32,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "half_quantum_start": False,
         "threshold": "quantile",
         "encode_products": True,
+        "coding": "differential",
     },
     # no neurons at all: equals the ANN at every step, to find out where a conversion goes wrong
     "exact": {
@@ -83,6 +84,7 @@ class STAConfig:
     threshold: Literal["mse", "matched", "quantile"] | None = None
     threshold_steps: int | None = None
     encode_products: bool | None = None
+    coding: Literal["rate", "differential"] | None = None
     softmax_feedback: bool = True
     burst: int = 2
     levels: int = 8
@@ -109,7 +111,8 @@ class STAConfig:
             raise ValueError(
                 f"burst must not be negative and quantile in (0, 1], got {self.burst} and {self.quantile}"
             )
-        for name, value in {"threshold_steps": self.time_steps, **PRESETS[self.preset]}.items():
+        defaults = {"threshold_steps": self.time_steps, "coding": "rate", **PRESETS[self.preset]}
+        for name, value in defaults.items():
             if getattr(self, name) is None:
                 object.__setattr__(self, name, value)
         for name, allowed in CHOICES.items():
@@ -127,5 +130,6 @@ CHOICES = {
     "neuron": ("burst", "multi_threshold", "none"),
     "operators": ("hinges", "exact"),
     "threshold": ("mse", "matched", "quantile"),
+    "coding": ("rate", "differential"),
     "unsupported": ("error", "exact"),
 }

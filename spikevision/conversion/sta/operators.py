@@ -16,7 +16,7 @@ from spikevision.conversion.site import Phase, Site
 from spikevision.conversion.sta.hinges import SCALARS
 from spikevision.conversion.stream import Current, Stream
 
-__all__ = ["encode", "factor", "scalar", "spikes_of", "spiking", "varies"]
+__all__ = ["encode", "encodes", "factor", "scalar", "spikes_of", "spiking", "varies"]
 
 
 def scalar(
@@ -86,8 +86,12 @@ def spiking(site: Site) -> Current:
 def factor(site: Site, tap: str, x: Tensor, channel_axis: int | None = None) -> Tensor:
     """Sum of a factor of a product, as spikes where the method wants that."""
     total = site.total(x, tap)
-    wanted = site.config.encode_products and getattr(x, "current", None) is Current.ANALOG
-    return encode(site, tap, total, channel_axis) if wanted else total
+    return encode(site, tap, total, channel_axis) if encodes(site, x) else total
+
+
+def encodes(site: Site, x: Tensor) -> bool:
+    """Whether the method wants a factor of a product as spikes."""
+    return bool(site.config.encode_products and getattr(x, "current", None) is Current.ANALOG)
 
 
 def spikes_of(site: Site, x: Tensor, channel_axis: int | None) -> Tensor:

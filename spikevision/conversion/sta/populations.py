@@ -129,14 +129,23 @@ class MultiThresholdPopulation(Population):
         channel_axis: Axis of the channels in its input, or None.
         levels: Number of thresholds.
         signed: Whether values may be negative.
+        differential: Whether the receiver takes the mean of before for granted and spikes carry what has changed: at
+            step t one of size s moves the mean by ``s / t``.
     """
 
     def __init__(
-        self, thresholds: Tensor, *, channel_axis: int | None, levels: int, signed: bool
+        self,
+        thresholds: Tensor,
+        *,
+        channel_axis: int | None,
+        levels: int,
+        signed: bool,
+        differential: bool = False,
     ) -> None:
         super().__init__(channel_axis)
         self.levels = levels
         self.signed = signed
+        self.differential = differential
         self.register_buffer("thresholds", thresholds.float())
         self.thresholds: Tensor
 
@@ -153,6 +162,8 @@ class MultiThresholdPopulation(Population):
         x = by_channel(total, self.channel_axis)
         if "sent" not in state:
             state["sent"] = torch.zeros_like(x)
+        elif self.differential:
+            state["sent"].mul_(t / (t - 1))  # the mean of before, once more
         before = state["sent"].clone() if "events" in state else None
         sent = multi_threshold_step(
             x,
@@ -196,7 +207,11 @@ def fit_population(histogram: Histogram, config: STAConfig) -> Population:
     if about["role"] == "encode" and config.neuron == "multi_threshold":
         thresholds = quantile_thresholds(histogram, config.quantile)
         return MultiThresholdPopulation(
-            thresholds, channel_axis=axis, levels=config.levels, signed=about["signed"]
+            thresholds,
+            channel_axis=axis,
+            levels=config.levels,
+            signed=about["signed"],
+            differential=config.coding == "differential",
         )
     hinges = _hinges_of(histogram, config)
     moments = Moments(histogram)
