@@ -24,7 +24,7 @@ def fetch_debian(package: str, sha256: str, *, cache: str | Path) -> Path:
         return cached
     cache.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=cache) as folder:
-        _run(["apt-get", "download", package], Path(folder), package)
+        _run(["apt-get", "download", package], Path(folder), package, cache)
         found = with_hash(Path(folder), sha256)
         if found is None:
             raise ValueError(f"{package}: apt offers another version than the pinned one")
@@ -34,11 +34,11 @@ def fetch_debian(package: str, sha256: str, *, cache: str | Path) -> Path:
 def open_debian(package: Path) -> tarfile.TarFile:
     """The files of a package; their names begin with ``./``."""
     command = ["dpkg-deb", "--fsys-tarfile", str(package.resolve())]
-    content = _run(command, package.parent, package.name.partition("_")[0])
+    content = _run(command, package.parent, package.name.partition("_")[0], package.parent)
     return tarfile.open(fileobj=io.BytesIO(content))
 
 
-def _run(command: list[str], folder: Path, package: str) -> bytes:
+def _run(command: list[str], folder: Path, package: str, cache: Path) -> bytes:
     """Standard output of a command.
 
     Raises:
@@ -51,5 +51,5 @@ def _run(command: list[str], folder: Path, package: str) -> bytes:
         reason = output.decode(errors="replace").strip().splitlines()[-1]
         raise FetchError(
             f"`{' '.join(command[:2])}` did not work ({reason}). Fetch Debian's package {package} on another machine "
-            "and put it into the cache folder"
+            f"and put it into {cache}"
         ) from error

@@ -6,14 +6,10 @@ arXiv:1708.07747 (MIT). Debian carries the original files in its package dataset
 
 import gzip
 import hashlib
-import io
-import subprocess
-import tarfile
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from spikevision.datasets.fetch import FetchError, with_hash
+from spikevision.datasets.debian import fetch_debian, open_debian
 from spikevision.datasets.scene_folder import prepare_folder
 
 __all__ = ["prepare_fashion_mnist"]
@@ -69,39 +65,8 @@ def _original_files(cache: Path) -> Iterator[tuple[str, bytes]]:
                 content = path.read_bytes()
                 yield name, gzip.decompress(content) if path.suffix == ".gz" else content
             return
-    package = with_hash(cache, PACKAGE_SHA256) or _download(cache)
-    done = _run(["dpkg-deb", "--fsys-tarfile", str(package.resolve())], cache)
-    with tarfile.open(fileobj=io.BytesIO(done)) as archive:
+    with open_debian(fetch_debian(PACKAGE, PACKAGE_SHA256, cache=cache)) as archive:
         for name in FILES:
             member = archive.extractfile(f".{INSTALLED}/{name}.gz")
             assert member is not None
             yield name, gzip.decompress(member.read())
-
-
-def _download(cache: Path) -> Path:
-    """Let apt fetch the package of the pinned hash into the cache."""
-    cache.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=cache) as folder:
-        _run(["apt-get", "download", PACKAGE], Path(folder))
-        package = with_hash(Path(folder), PACKAGE_SHA256)
-        if package is None:
-            raise ValueError(f"{PACKAGE}: apt offers another version than the pinned one")
-        return package.replace(cache / package.name)
-
-
-def _run(command: list[str], folder: Path) -> bytes:
-    """Standard output of a command.
-
-    Raises:
-        FetchError: It failed or is not installed; says how to get the data otherwise.
-    """
-    try:
-        return subprocess.run(command, cwd=folder, capture_output=True, check=True).stdout
-    except (OSError, subprocess.CalledProcessError) as error:
-        output: bytes = getattr(error, "stderr", None) or str(error).encode()
-        reason = output.decode(errors="replace").strip().splitlines()[-1]
-        raise FetchError(
-            f"`{' '.join(command[:2])}` did not work ({reason}). Put the four files "
-            f"{', '.join(f'{name}.gz' for name in FILES)} or Debian's package {PACKAGE} into the cache folder "
-            f"(DIR/.cache, with --root DIR) and run this again"
-        ) from error

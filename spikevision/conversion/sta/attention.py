@@ -40,7 +40,7 @@ def scaled_dot_product_attention(
     scale: float | None = None,
     enable_gqa: bool = False,
 ) -> Stream:
-    """Softmax attention of streams ``[N, M, L, D]``; masks are constant and act on the mean logits."""
+    """Softmax attention of streams ``[..., M, L, D]``; masks are constant and act on the mean logits."""
     if enable_gqa:
         raise ValueError(f"{site.name}: grouped-query attention is not supported")
     q, k, v = (

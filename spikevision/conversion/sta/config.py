@@ -25,7 +25,8 @@ PRESETS: dict[str, dict[str, Any]] = {
         "threshold_steps": 8,
         "encode_products": False,
     },
-    # exact operators with expectation compensation; multi-threshold neurons before every product
+    # exact operators with expectation compensation; multi-threshold neurons before every product; beyond what was
+    # published: differential coding
     "ecmt": {
         "neuron": "multi_threshold",
         "operators": "exact",
@@ -58,6 +59,8 @@ class STAConfig:
         threshold: ``mse`` (as published), ``matched`` (of the burst neuron's own transfer) or ``quantile``.
         threshold_steps: Horizon of the threshold search; None takes that of the preset, else ``time_steps``.
         encode_products: Whether the factors of products (q, k, v) are spikes as well.
+        coding: What the spikes of multi-threshold neurons carry: ``rate``, or ``differential``, what has changed of the
+            mean, so that its error shrinks with every spike and a stream at rest is silent.
         softmax_feedback: Whether the encoder of attention feeds back what it sent, as the published code does.
         burst: Half-size spikes that follow a main spike in the same step, at most.
         levels: Thresholds of a multi-threshold neuron, each half of the one before.
@@ -73,7 +76,8 @@ class STAConfig:
 
     Source:
         Jiang et al., "Spatio-Temporal Approximation: A Training-Free SNN Conversion for Transformers", ICLR 2024;
-        ``ecmt``: Huang et al., "Towards High-performance Spiking Transformers from ANN to SNN Conversion", ACM MM 2024.
+        ``ecmt``: Huang et al., "Towards High-performance Spiking Transformers from ANN to SNN Conversion", ACM MM 2024;
+        its coding: Huang et al., "Differential Coding for Training-Free ANN-to-SNN Conversion", ICML 2025.
     """
 
     preset: Literal["sta", "sta+", "ecmt", "exact"] = "sta"

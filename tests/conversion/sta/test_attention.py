@@ -89,3 +89,20 @@ def test_attention_of_spikes_gains_6_db_per_doubling():
     snr = [snr_db(wanted, curve[t]) for t in (16, 32, 64)]
     assert snr[0] > 12
     assert all(4 < after - before < 9 for before, after in zip(snr, snr[1:], strict=False))
+
+
+def test_a_channel_of_large_keys_does_not_spoil_the_others():
+    torch.manual_seed(0)
+    attention = nn.MultiheadAttention(8, 2, batch_first=True).eval()
+    with torch.no_grad():
+        attention.in_proj_weight.mul_(4)
+        attention.in_proj_bias[8 + 1] = (
+            200.0  # of the keys, as in real networks; softmax does not see it
+        )
+    block = Call(lambda x: attention(*[F.relu(x)] * 3)[0])
+    block.attention = attention
+    x = torch.randn(2, 5, 8)
+    snn = convert(block.eval(), [x], STAConfig(preset="ecmt"), rules={"attention.out_proj": None})
+    channels = {p.name.rpartition("_")[2]: p.channels for p in snn.report.populations}
+    assert channels["key"] == 8  # 2 heads of 4 channels
+    assert snr_db(block(x), snn.run(x, 6)[6]) > 20

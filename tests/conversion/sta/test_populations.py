@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from spikevision.conversion.site import Events
 from spikevision.conversion.sta import populations
 from spikevision.conversion.sta.hinges import fit_hinges
 from spikevision.conversion.sta.neurons import burst_step
@@ -64,3 +65,32 @@ def test_multi_threshold_neurons_send_a_constant_current_within_its_half():
     for t in range(1, 17):
         error = (made(x * t, state, t) - x * t).abs()
         assert bool((error <= x.abs() / 2 + 0.75 * 2.0**-7).all())
+
+
+def test_differential_spikes_divide_the_error_of_a_constant_current_by_three_each():
+    # the potential is t times the error of the mean; a spike leaves at most a third of it
+    x = torch.linspace(-1, 1, 41, dtype=torch.float64)[:, None]
+    made = MultiThresholdPopulation(
+        torch.ones(1), channel_axis=-1, levels=8, signed=True, differential=True
+    )
+    state = {"events": Events()}
+    for t in range(1, 17):
+        error = (made(x * t, state, t) / t - x).abs()
+        assert bool(
+            (error <= torch.maximum(x.abs() / 3**t, x.new_tensor(0.75 * 2.0**-7 / t))).all()
+        )
+    before = state["events"].units
+    made(x * 17, state, 17)
+    assert state["events"].units - before < 41 / 2  # near the end most are silent
+
+
+def test_differential_spikes_follow_a_current_that_changes():
+    made = MultiThresholdPopulation(
+        torch.ones(1), channel_axis=-1, levels=8, signed=True, differential=True
+    )
+    steps = torch.randn(64, 30, 1, generator=torch.Generator().manual_seed(0)).double() / 4
+    state, total = {}, torch.zeros(30, 1).double()
+    for t, step in enumerate(steps, 1):
+        total = total + step
+        error = (made(total, state, t) - total).abs()
+    assert float(error.max()) < 0.5
