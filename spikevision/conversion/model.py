@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from spikevision.conversion.counting import OperationCounter
 from spikevision.conversion.report import ConversionReport
 from spikevision.conversion.rules import Rules
 from spikevision.conversion.simulation import Simulation, follow
@@ -27,7 +28,13 @@ class SpikingModel(nn.Module):
         model: The network; called without a simulation it is still the ANN.
         rules: Config by module.
         report: What the conversion did.
+
+    Attributes:
+        operation_counter: Is told all operations of the runs, see :mod:`spikevision.conversion.counting`; None tells
+            nobody.
     """
+
+    operation_counter: OperationCounter | None = None
 
     def __init__(self, model: nn.Module, rules: Rules, report: ConversionReport) -> None:
         super().__init__()
@@ -137,7 +144,7 @@ class SpikingModel(nn.Module):
         return simulation.events
 
     def _simulation(self, phase: Phase, **kwargs: Any) -> Simulation:
-        return Simulation(self.model, self.rules, phase, **kwargs)
+        return Simulation(self.model, self.rules, phase, counter=self.operation_counter, **kwargs)
 
 
 def simulate(

@@ -24,6 +24,14 @@ from spikevision.conversion.affine import (
     is_affine,
 )
 from spikevision.conversion.calibration import Statistics
+from spikevision.conversion.counting import (
+    OperationCounter,
+    carry_events,
+    count_float_layer,
+    count_function,
+    count_on_mean,
+    count_sum,
+)
 from spikevision.conversion.handlers import Handler, function_handler_of, module_handler_of
 from spikevision.conversion.rules import Rules
 from spikevision.conversion.site import Phase, Site
@@ -81,6 +89,7 @@ class Simulation:
         phase: What the operators compute.
         statistics: Where taps count, in calibration.
         count_events: Whether populations count their events into ``events``.
+        counter: Is told all operations, see :mod:`spikevision.conversion.counting`.
 
     Attributes:
         on_stream: Called with the name and the running mean of every stream that a handler makes; what it answers, if
@@ -95,12 +104,14 @@ class Simulation:
         *,
         statistics: Statistics | None = None,
         count_events: bool = False,
+        counter: OperationCounter | None = None,
     ) -> None:
         self.model = model
         self.rules = rules
         self.phase = phase
         self.statistics = statistics
-        self.events: dict[str, Any] | None = {} if count_events else None
+        self.counter = counter if phase is Phase.SPIKES else None
+        self.events: dict[str, Any] | None = {} if count_events or self.counter else None
         self.t = 0
         self.on_stream: Callable[[str, Tensor], Tensor | None] | None = None
         self._names = {id(module): name for name, module in model.named_modules()}
@@ -152,19 +163,30 @@ class Simulation:
         if handler is not None:
             local = f"{name}_{ordinals[name]}" if ordinals[name] else name
             ordinals[name] += 1
-            result = handler(self._site(owner, module, local, config), *args, **kwargs)
+            site = self._site(owner, module, local, config)
+            result = handler(site, *args, **kwargs)
+            if self.counter is not None:
+                count_function(site, name, args, kwargs, result)
             return _write(args[0], result) if changes_in_place(func, kwargs) else result
         if is_affine(name, args, kwargs, streams):
             value = func(*plain(args), **plain(kwargs))
             if all(x.is_floating_point() for x in tensors_in(value)):
-                return self._like(value, name, streams)
+                result = self._like(value, name, streams)
+                if self.counter is not None:
+                    carry_events(func, name, args, kwargs, result)
+                    count_sum(self, name, streams, result)
+                return result
         if all(stream.current is Current.DIRECT for stream in streams):
             value = func(*plain(args), **plain(kwargs))
             return map_tensors(self._direct, value)
         if config.unsupported == "exact":
             local = f"{name}_{ordinals[name]}" if ordinals[name] else name
             ordinals[name] += 1
-            return self._site(owner, module, local, config).on_mean(func, args, kwargs)
+            site = self._site(owner, module, local, config)
+            result = site.on_mean(func, args, kwargs)
+            if self.counter is not None:
+                count_on_mean(site, result)
+            return result
         raise ValueError(_no_handler(name, owner, module, config))
 
     # --- helpers
@@ -203,13 +225,18 @@ class Simulation:
         """Note that a module ends, and answer for it where it was only asked for means."""
         stand_in = self._stand_in
         if stand_in is not None:
+            if self.counter is not None and stand_in.handler is _float_module:
+                count_float_layer(self, self._names[id(module)], module, args, output)
             if module is not stand_in.module:
                 return None
             self._stand_in = None
             if stand_in.handler is _float_module:
                 output = stand_in.site.streams(output)
             else:
-                output = stand_in.handler(stand_in.site, module, *stand_in.args, **stand_in.kwargs)
+                site = stand_in.site
+                output = stand_in.handler(site, module, *stand_in.args, **stand_in.kwargs)
+                if self.counter is not None:
+                    count_function(site, "module", stand_in.args, stand_in.kwargs, output)
         self._frames.pop()
         return output
 

@@ -6,7 +6,7 @@ Convention: ``total`` is the sum of a stream up to the current step, ``mean`` th
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from spikevision.conversion.calibration import Histogram
+from spikevision.conversion.counting import count_neurons
 from spikevision.conversion.stream import Current, Stream, map_tensors
 
 if TYPE_CHECKING:
@@ -39,17 +40,28 @@ class Events:
         units: Quanta sent or taken back.
         spikes: Outputs that were not zero.
         neurons: Neurons times steps.
+        by_value: Quanta of the last step that each value of the input brought about, ``[A, C, B]``.
+        neurons_by_value: Neurons of each value.
     """
 
     units: int = 0
     spikes: int = 0
     neurons: int = 0
+    by_value: Tensor = field(default_factory=lambda: torch.zeros(0))
+    neurons_by_value: int = 1
 
-    def add(self, sent: Tensor) -> None:
-        """Count one step, in quanta."""
-        self.units += int(sent.abs().sum(dtype=torch.float64))
+    def begin(self, x: Tensor, *, neurons: int) -> None:
+        """A step begins, for an input ``[A, C, B]`` with so many neurons for each value."""
+        self.by_value = torch.zeros_like(x)
+        self.neurons_by_value = neurons
+
+    def add(self, sent: Tensor, *tile: slice) -> None:
+        """Count what the neurons of some values sent in this step, ``[units, *tile]``, in quanta."""
+        magnitude = sent.abs()
+        self.units += int(magnitude.sum(dtype=torch.float64))
         self.spikes += int(sent.count_nonzero())
         self.neurons += sent.numel()
+        self.by_value[tile or ...] += magnitude.sum(0)
 
 
 class Site:
@@ -82,6 +94,7 @@ class Site:
         self.call = call
         self.config = config
         self.state = state
+        self._events: Tensor | None = None  # of the population that ran last in this call
 
     @property
     def t(self) -> int:
@@ -117,15 +130,16 @@ class Site:
         key: str = "out",
     ) -> Stream:
         """The step of a stream whose sum up to now is ``total``."""
+        events = self._events if current is Current.SPIKES else None
         replaced = self._shown(total, key)
         if replaced is not None:
-            return Stream.wrap(replaced, self.simulation, current, channel_axis)
+            return Stream.wrap(replaced, self.simulation, current, channel_axis, events)
         before = self.state.get(key)
         if self.phase is Phase.SPIKES:
             # a copy where the caller may change what it gets in place
             self.state[key] = total
             total = total.clone() if before is None else total - before
-        return Stream.wrap(total, self.simulation, current, channel_axis)
+        return Stream.wrap(total, self.simulation, current, channel_axis, events)
 
     def _shown(self, total: Tensor, key: str) -> Tensor | None:
         on_stream = self.simulation.on_stream
@@ -167,6 +181,26 @@ class Site:
         if events is not None:
             memory["events"] = events.setdefault(f"{self.name}_{tap}", Events())
         return memory
+
+    def events_of(self, tap: str) -> Tensor | None:
+        """Quanta that the population of a tap sent in this step, by value; None where nobody counts or it did not run."""
+        events = self.state.get(f"memory of {tap}", {}).get("events")
+        return None if events is None else events.by_value
+
+    def sent(self, tap: str, total: Tensor, *, operator: bool = False) -> None:
+        """Note that the population of a tap has run on ``total``; what leaves this call now carries its events.
+
+        Args:
+            tap: The population.
+            total: Its input.
+            operator: Whether its events are weighted and added up to a value of a function.
+        """
+        if self.simulation.events is None:
+            return
+        events: Events = self.state[f"memory of {tap}"]["events"]
+        self._events = events.by_value.view(total.shape)
+        if self.simulation.counter is not None:
+            count_neurons(self, tap, events, operator=operator)
 
     def population(self, tap: str) -> nn.Module:
         """The fitted population of a tap.

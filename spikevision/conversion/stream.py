@@ -34,21 +34,28 @@ class Stream(Tensor):
         simulation: The run that it belongs to.
         current: What flows in it.
         channel_axis: Axis of the channels where that is known: -1 (tokens), 1 (maps) or None.
+        events: Unit events behind each value of spikes, of the same shape, where somebody counts.
     """
 
     simulation: Simulation
     current: Current
     channel_axis: int | None
+    events: Tensor | None
 
     @staticmethod
     def wrap(
-        x: Tensor, simulation: Simulation, current: Current, channel_axis: int | None = None
+        x: Tensor,
+        simulation: Simulation,
+        current: Current,
+        channel_axis: int | None = None,
+        events: Tensor | None = None,
     ) -> Stream:
         """A stream that shares the memory of ``x``."""
         stream = x.as_subclass(Stream)
         stream.simulation = simulation
         stream.current = current
         stream.channel_axis = channel_axis
+        stream.events = events
         return stream
 
     @classmethod

@@ -5,6 +5,7 @@ exactly, and the other files derive figures from the record.
 """
 
 from spikevision.statistics.audit import Finding, audit, audit_calls, breaks_rule
+from spikevision.statistics.break_even import break_even_steps
 from spikevision.statistics.energy import (
     CLASSIC,
     ENERGY_MODELS,
@@ -47,6 +48,7 @@ __all__ = [
     "SpikeStatisticsHook",
     "audit",
     "audit_calls",
+    "break_even_steps",
     "breaks_rule",
     "count_macs",
     "firing_rates",

@@ -33,7 +33,8 @@ class LayerEnergy:
     """Operations and energy per image of one layer, or of one kind of elementwise work.
 
     Args:
-        part: ``first``, ``layer``, ``product``, ``classifier``, ``neuron``, ``normalisation`` or ``residual``.
+        part: ``first``, ``layer``, ``product``, ``operator``, ``classifier``, ``neuron``, ``normalisation`` or
+            ``residual``.
         macs: Multiply-accumulates of the spiking network.
         acs: Accumulates of the spiking network.
         snn_pj: Energy of the spiking network, memory included where the model has it.
@@ -91,7 +92,8 @@ class EnergyModel:
         source: Where the constants come from and what is assumed.
         mac_pj: Energy of a multiply-accumulate.
         ac_pj: Energy of an accumulate.
-        method: ``papers``: mean rate times MACs, every layer but the first counts accumulates, the first one counts
+        method: Of a network that counted itself (a converted one) both methods take what it told: accumulates where unit
+            events drive a layer, MACs elsewhere; ``strict`` adds neuron updates and residual additions. ``papers``: mean rate times MACs, every layer but the first counts accumulates, the first one counts
             MACs at all T steps, the classifier and elementwise work count nothing. ``strict``: exact synaptic
             operations; a layer whose input is not binary counts MACs; the classifier, neuron updates (one MAC for
             leak and input, one AC for threshold and reset), residual additions (AC) and normalisation that is not
@@ -127,7 +129,7 @@ class EnergyModel:
         """
         if not record.operations or not record.num_images:
             raise ValueError("energy needs a record of synaptic operations of at least one image")
-        steps = max((entry.time_steps for entry in record.neurons.values()), default=1)
+        steps = record.time_steps
         layers = {name: self._layer(entry, steps) for name, entry in record.layers.items()}
         if self.method == "strict":
             layers |= self._elementwise(record)
@@ -145,7 +147,9 @@ class EnergyModel:
     def _layer(self, entry: Entry, time_steps: int) -> LayerEnergy:
         role = entry.about["role"]
         macs, acs = self._operations(entry, time_steps)
-        dense = 0 if self.method == "papers" and role == "classifier" else entry.per_step("macs")[0]
+        dense = entry.total("ann_macs") if entry.about.get("graded") else entry.per_step("macs")[0]
+        if self.method == "papers" and role == "classifier":
+            dense = 0
         return LayerEnergy(
             part=role,
             macs=macs,
@@ -157,6 +161,9 @@ class EnergyModel:
     def _operations(self, entry: Entry, time_steps: int) -> tuple[float, float]:
         """MACs and ACs over all images."""
         role = entry.about["role"]
+        if entry.about.get("graded"):
+            driven = entry.kind is not Kind.REAL
+            return (0, entry.total("synops")) if driven else (entry.total("macs"), 0)
         if self.method == "strict":
             if entry.kind is Kind.BINARY:
                 return 0, entry.total("synops")
@@ -207,6 +214,8 @@ class EnergyModel:
 
     def _ann_memory_pj(self, entry: Entry, time_steps: int) -> float:
         bits = self.value_bits if self.multiplier_pj_per_bit is None else level_bits(time_steps)
+        if entry.about.get("graded") and not entry.total("ann_macs"):
+            return 0.0  # the ANN has nothing in its place
         runs, inputs, outputs = (entry.per_step(name)[0] for name in ("runs", "inputs", "outputs"))
         weights = runs * entry.about["weights"] * self.weight_bits
         return self.memory_pj_per_bit * (weights + (inputs + outputs) * bits)

@@ -62,7 +62,8 @@ def rate_warnings(record: Record) -> list[str]:
         if entry.kind is Kind.REAL
     ]
     for rate in firing_rates(record):
-        found += _warnings(rate)
+        graded = bool(record.neurons[rate.name].about.get("graded"))
+        found += _warnings(rate, graded=graded)
     return found
 
 
@@ -83,7 +84,7 @@ def _rate(name: str, entry: Entry) -> FiringRate:
     )
 
 
-def _warnings(rate: FiringRate) -> list[str]:
+def _warnings(rate: FiringRate, *, graded: bool) -> list[str]:
     if rate.mean == 0:
         return [f"{rate.name} is silent: it never fired"]
     found = []
@@ -94,6 +95,6 @@ def _warnings(rate: FiringRate) -> list[str]:
         found.append(f"{rate.name} is silent at time step {', '.join(silent_steps)}")
     if rate.silent >= MANY_SILENT:
         found.append(f"{rate.silent:.0%} of the channels of {rate.name} are silent")
-    if rate.saturated >= MANY_SATURATED:
+    if rate.saturated >= MANY_SATURATED and not graded:  # graded spikes still tell something
         found.append(f"{rate.saturated:.0%} of the channels of {rate.name} fire nearly always")
     return found

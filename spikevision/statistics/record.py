@@ -28,7 +28,8 @@ class Entry:
     Args:
         about: Facts that do not change between calls: ``type``, ``role``, sizes.
         kind: What the spikes (of a neuron) or the input (of a layer) were at most.
-        by_size: Image size ``HxW`` -> counts. A neuron has ``elements`` and ``spikes``; a layer has ``runs`` (images
+        by_size: Image size ``HxW`` -> counts. What counted itself (``graded`` in ``about``) also has ``ann_macs``, those
+            of the ANN in its place, and its spikes are unit events. A neuron has ``elements`` and ``spikes``; a layer has ``runs`` (images
             times calls), ``inputs``, ``outputs``, ``macs``, and unless its input is real ``spikes`` and ``synops``.
         channel_spikes: Spikes of each channel of a neuron over all images, steps and positions.
     """
@@ -113,6 +114,40 @@ class Record:
     def num_images(self) -> int:
         """Number of images of all sizes."""
         return sum(self.images.values())
+
+    @property
+    def time_steps(self) -> int:
+        """Number of time steps of the network: of its neurons, or of all that counted itself."""
+        counted = [entry for entry in self.layers.values() if entry.about.get("graded")]
+        return max((entry.time_steps for entry in (*self.neurons.values(), *counted)), default=1)
+
+    def first_steps(self, number: int) -> Record:
+        """What was counted up to a time step, without channels.
+
+        Of a network whose steps do not know how many follow, this is the record of a shorter run.
+        """
+
+        def cut(counts: Counts) -> Counts:
+            return {name: steps[:number] for name, steps in counts.items()}
+
+        def cut_all(entries: dict[str, Entry]) -> dict[str, Entry]:
+            return {
+                name: Entry(
+                    about=entry.about,
+                    kind=entry.kind,
+                    by_size={size: cut(counts) for size, counts in entry.by_size.items()},
+                )
+                for name, entry in entries.items()
+            }
+
+        elementwise = {size: cut(counts) for size, counts in self.elementwise.items()}
+        return Record(
+            operations=self.operations,
+            images=dict(self.images),
+            neurons=cut_all(self.neurons),
+            layers=cut_all(self.layers),
+            elementwise=elementwise,
+        )
 
     def merge(self, other: Record) -> Record:
         """Both together, exactly: merging is associative, and commutes but for the order of names.

@@ -20,6 +20,7 @@ from spikevision.ops.slots import count_slots
 from spikevision.statistics.neuron_tally import NeuronTally, channels_of
 from spikevision.statistics.products import ProductCount, count_masked_product, count_product
 from spikevision.statistics.record import Counts, Entry, Record
+from spikevision.statistics.self_counting import OperationCounter, SelfCounting
 from spikevision.statistics.synops import SYNAPTIC, fan_out, layer_macs, spike_operations
 from spikevision.statistics.tensor_summary import Kind, SummaryCache
 
@@ -39,7 +40,8 @@ class SpikeRecorder:
             model(images)
         record = recorder.record
 
-    The record is complete after ``detach``. Only calls of the model itself are counted, not calls of its parts. The
+    A module that counts itself (:mod:`spikevision.statistics.self_counting`), such as a converted network, is asked
+    and not watched. The record is complete after ``detach``. Only calls of the model itself are counted, not calls of its parts. The
     number of time steps of a layer is that of the folding block around it, else of the neuron that ran before it,
     else 1. What a tensor holds is seen from all its values; only the output of the neurons in ``FIRES_ONCE`` is not
     checked, as it is 0 or 1 by construction.
@@ -53,6 +55,7 @@ class SpikeRecorder:
         self.model = model
         self.record = Record(operations=operations)
         self._handles: list[RemovableHandle] = []
+        self._telling: list[SelfCounting] = []
         self._cache = SummaryCache()
         self._reached: dict[tuple, Tensor | int] = {}
         self._classifiers = classifiers_of(model)
@@ -67,8 +70,13 @@ class SpikeRecorder:
         if self._handles:
             raise ValueError("this recorder is attached already; detach it first")
         self._handles.append(self.model.register_forward_pre_hook(self._begin, with_kwargs=True))
+        told: tuple[str, ...] = ()
         for name, module in self.model.named_modules():
-            self._watch(name, module)
+            if isinstance(module, SelfCounting):
+                self._let_tell(name, module)
+                told = (*told, f"{name}." if name else "")
+            elif not any(name.startswith(prefix) for prefix in told):
+                self._watch(name, module)
         self._handles.append(self.model.register_forward_hook(self._end))
         return self
 
@@ -77,6 +85,9 @@ class SpikeRecorder:
         for handle in self._handles:
             handle.remove()
         self._handles.clear()
+        for module in self._telling:
+            module.operation_counter = None
+        self._telling.clear()
         self._end()
         for name, tally in self._tallies.items():
             tally.move_to(self.record.neurons[name])
@@ -91,6 +102,14 @@ class SpikeRecorder:
         trace: TracebackType | None,
     ) -> None:
         self.detach()
+
+    def _let_tell(self, name: str, module: SelfCounting) -> None:
+        """Have a module tell its operations, until this recorder is detached."""
+        prefix = f"{name}." if name else ""
+        module.operation_counter = OperationCounter(
+            self.record, prefix=prefix, call=lambda: (self._size, self._images)
+        )
+        self._telling.append(module)
 
     def _watch(self, name: str, module: nn.Module) -> None:
         if isinstance(module, SpikingNeuron):

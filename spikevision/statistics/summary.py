@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from spikevision.statistics.break_even import break_even_steps
 from spikevision.statistics.energy import ENERGY_MODELS, EnergyModel, rate_times_macs
 from spikevision.statistics.firing_rate import firing_rates, mean_firing_rate, rate_warnings
 from spikevision.statistics.record import Entry, Record
@@ -69,6 +70,10 @@ def _layer(entry: Entry, images: int) -> dict[str, Any]:
     }
 
 
+def _counted_itself(record: Record) -> bool:
+    return any(entry.about.get("graded") for entry in record.layers.values())
+
+
 def _energy(record: Record, model: EnergyModel) -> dict[str, Any]:
     energy = model.estimate(record)
     return {
@@ -78,6 +83,9 @@ def _energy(record: Record, model: EnergyModel) -> dict[str, Any]:
         "ann_mj": energy.ann_pj / 1e9,
         "macs": energy.macs,
         "acs": energy.acs,
+        **(
+            {"break_even_steps": break_even_steps(record, model)} if _counted_itself(record) else {}
+        ),
         "layers_mj": {
             name: {"part": layer.part, "snn": layer.snn_pj / 1e9, "ann": layer.ann_pj / 1e9}
             for name, layer in energy.layers.items()

@@ -40,7 +40,9 @@ def scalar(
     population: Any = site.population(tap)
     if site.phase is Phase.ANALOG or site.config.neuron == "none":
         return population.analog(mean) * site.t
-    return population(total, site.memory(tap), site.t)
+    sent = population(total, site.memory(tap), site.t)
+    site.sent(tap, total, operator=True)
+    return sent
 
 
 def encode(
@@ -73,6 +75,7 @@ def encode(
         if "sent" in memory:
             total.sub_(memory["sent"])
     sent = site.population(tap)(total, memory, site.t)
+    site.sent(tap, total)
     if feedback:
         memory["sent"] = sent
     return sent

@@ -85,6 +85,8 @@ class BurstPopulation(Population):
         if "count" not in state:
             state["count"] = x.new_zeros(len(self.hinges.kinks), *x.shape)
         count = state["count"]
+        if "events" in state:
+            state["events"].begin(x, neurons=len(self.hinges.kinks))
         gain, value, kink = self._constants(x)
         offset = torch.addcmul(x.new_tensor(self.start), gain, kink, value=-t)
         limit = float(2 + self.burst)
@@ -103,7 +105,7 @@ class BurstPopulation(Population):
             before = sent.clone() if "events" in state else None
             sent.add_(drive).clamp_(min=0)
             if before is not None:
-                state["events"].add(sent - before)
+                state["events"].add(sent - before, *tile)
             if len(sent) == 1:
                 out[tuple(tile)].addcmul_(sent[0], value[units][0])
             else:
@@ -173,7 +175,8 @@ class MultiThresholdPopulation(Population):
             signed=self.signed,
         )
         if before is not None:
-            state["events"].add((sent - before).sign())
+            state["events"].begin(x, neurons=1)
+            state["events"].add((sent - before).sign()[None])
         return sent.view(total.shape).clone()
 
 
