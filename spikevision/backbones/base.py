@@ -154,7 +154,7 @@ class SpikingBackbone(BaseModule):
         """
         self._check_input(x)
         if x.dim() == 4:
-            x = repeat_time(self.stem(x[None])[0], self.time_steps)
+            x = repeat_time(self.stem(x[None]).squeeze(0), self.time_steps)
         else:
             x = self.stem(x.transpose(0, 1))
         features = []

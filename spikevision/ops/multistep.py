@@ -119,6 +119,6 @@ def _inverse(order: list[int]) -> list[int]:
 def _flatten(x: Tensor, order: list[int]) -> Tensor:
     """``x`` as ``[T, M]``, one view if its memory allows it: dense, or expanded over time."""
     if len(x) == 1:
-        return x[0].permute([axis - 1 for axis in order[1:]]).flatten().unsqueeze(0)
+        return x.squeeze(0).permute([axis - 1 for axis in order[1:]]).flatten().unsqueeze(0)
     flat = x.permute(order).flatten(1)
     return flat if flat.stride(0) in (0, flat.shape[1]) else flat.contiguous()

@@ -22,7 +22,10 @@ def repeat_time(x: Tensor, time_steps: int) -> Tensor:
     """
     if time_steps < 1:
         raise ValueError(f"time_steps must be at least 1, got {time_steps}")
-    return x.unsqueeze(0).expand(time_steps, *x.shape)
+    # in the order of memory, since a sum over time, the gradient of this, is laid out by the order of its axes
+    order = sorted(range(x.ndim), key=x.stride().__getitem__, reverse=True)
+    repeated = x.permute(order).expand(time_steps, *(x.shape[axis] for axis in order))
+    return repeated.permute(0, *(1 + order.index(axis) for axis in range(x.ndim)))
 
 
 def fold_time(x: Tensor) -> Tensor:

@@ -111,6 +111,24 @@ def test_features_are_channels_last_whatever_the_layout_of_the_image(backend):
     assert feature.flatten(0, 1).is_contiguous(memory_format=torch.channels_last)
 
 
+@pytest.mark.parametrize("time_steps", [1, 2])
+@pytest.mark.parametrize("name", ["meta", "imagenet"])
+def test_gradients_are_channels_last_too(name, time_steps):
+    """A normalisation takes several times as long where its gradient lies in memory otherwise than its input."""
+    backbone, strides = BACKBONES[name][0](time_steps=time_steps), []
+
+    def compare(module, args, output):
+        output.register_hook(lambda grad: strides.append((grad.stride(), output.stride())))
+
+    for module in backbone.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.register_forward_hook(compare)
+    with neuron_backend("chunked"):
+        backbone(torch.randn(2, 3, 64, 64))[-1].square().sum().backward()
+    assert strides
+    assert all(of_grad == of_output for of_grad, of_output in strides)
+
+
 @torch.no_grad()
 def test_a_static_image_passes_the_first_convolution_once():
     backbone = meta(time_steps=4)

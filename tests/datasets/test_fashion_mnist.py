@@ -16,7 +16,7 @@ from spikevision.datasets.fetch import FetchError
 from spikevision.datasets.preparers import prepare
 
 COUNTS = {"train": 6, "t10k": 3}
-CONFIG = Path("configs/_base_/datasets/fashion-mnist_bs64_32.py")
+CONFIG = Path("configs/_base_/datasets/fashion-mnist_bs128_32.py")
 
 
 def idx_file(name: str) -> bytes:
