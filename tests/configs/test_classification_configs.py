@@ -246,7 +246,7 @@ def test_a_quick_schedule_lasts_as_long_as_its_training(path):
     peak = config.optim_wrapper.optimizer.lr
     rates = learning_rates(config, steps_per_epoch=400)  # longer than a warm-up by iterations
     assert rates[0] < 0.02 * peak
-    assert 0.9 * peak < max(rates) <= peak
+    assert 0.45 * peak < max(rates) <= peak  # seen at the ends of epochs only, of a short training at half-time
     assert rates[-1] < 0.02 * peak
 
 
