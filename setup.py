@@ -34,7 +34,7 @@ setup(
     packages=find_packages(include=["spikevision", "spikevision.*"]),
     package_data={
         "spikevision.datasets": ["data-requirements.txt"],
-        "spikevision.ops": ["depthwise.c"],
+        "spikevision.ops": ["*.c"],
     },
     cmdclass={"build_py": BuildWithConfigs},
     python_requires=">=3.11,<3.13",

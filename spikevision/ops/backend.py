@@ -7,6 +7,7 @@ import shutil
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -95,4 +96,10 @@ def report_compiler_failure(reason: str) -> None:
 
 
 def _has_cpp_compiler() -> bool:
-    return shutil.which(os.environ.get("CXX", "g++")) is not None
+    return _is_on_path(os.environ.get("CXX", "g++"), os.environ.get("PATH"))
+
+
+@cache
+def _is_on_path(program: str, path: str | None) -> bool:
+    """A search of the disk; once, since every call of a neuron asks."""
+    return shutil.which(program, path=path) is not None

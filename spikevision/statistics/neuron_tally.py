@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from spikevision.statistics.record import Entry
-from spikevision.statistics.tensor_summary import Kind, SummaryCache
+from spikevision.statistics.tensor_summary import Kind, SummaryCache, TensorSummary
 
 __all__ = ["NeuronTally"]
 
@@ -22,13 +22,13 @@ class NeuronTally:
         self._spikes: dict[tuple[str, int, int], Tensor] = {}
         self._elements: dict[tuple[str, int, int], int] = {}
 
-    def add(self, spikes: Tensor, *, size: str, cache: SummaryCache, binary: bool) -> None:
+    def add(self, spikes: Tensor, *, size: str, cache: SummaryCache | None, binary: bool) -> None:
         """Count one output.
 
         Args:
             spikes: ``[T, N, ...]``, not empty.
             size: Size of the images.
-            cache: Reads the spikes, and keeps what it read for the layers behind.
+            cache: Keeps what was read for the layers behind; None where nobody counts these.
             binary: Whether the spikes are known to be 0 and 1; else every value is checked.
         """
         time_steps = spikes.shape[0]
@@ -39,7 +39,8 @@ class NeuronTally:
             return
         tokens = spikes.dim() in (3, 4)
         folded = spikes.flatten(0, 1)
-        summary = cache.summarise(
+        read = cache.summarise if cache else TensorSummary
+        summary = read(
             folded if spikes.dim() > 2 else folded[:, None],
             time_steps=time_steps,
             channels_last=tokens,

@@ -183,7 +183,7 @@ class SpikeRecorder:
         self._tallies[name].add(
             spikes,
             size=self._known_size(),
-            cache=self._cache,
+            cache=self._cache if self.record.operations else None,
             binary=type(neuron) in FIRES_ONCE,
         )
 

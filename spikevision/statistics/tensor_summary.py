@@ -1,31 +1,19 @@
-"""What the recorder needs to know of one tensor, taken in few passes and shared by all that read the tensor.
+"""What the recorder needs to know of one tensor, taken in one pass and shared by all that read the tensor.
 
-All sums are of whole numbers and stay below 2^24 in float32, so they are exact in any order. Each is one reduction of
-the tensor as it lies in memory, without a copy: evaluation is bound by memory, and so is this.
+All sums are of whole numbers, so they are exact in any order. The tensor is read as it lies in memory, without a copy:
+evaluation is bound by memory, and so is this.
 """
 
 from __future__ import annotations
 
-from enum import IntEnum
-
-import torch
 from torch import Tensor
 from torch.multiprocessing.reductions import StorageWeakRef
 
-__all__ = ["Kind", "SummaryCache", "TensorSummary"]
+from spikevision.ops.counting import LARGEST_INTEGER, Kind, count_channels, exact_sum
+
+__all__ = ["LARGEST_INTEGER", "Kind", "SummaryCache", "TensorSummary"]
 
 SAMPLE = 256  # values looked at before a tensor is read in full
-DOT_LENGTH = 2**22  # values whose squares are summed in float32 at once
-EXACT_LENGTH = 2**18  # small integers whose sum float32 holds
-LARGEST_INTEGER = 63  # spikes per value that still count as a small integer
-
-
-class Kind(IntEnum):
-    """What the values of a tensor are; of two kinds the larger one describes both together."""
-
-    BINARY = 0
-    INTEGER = 1
-    REAL = 2
 
 
 class TensorSummary:
@@ -46,17 +34,18 @@ class TensorSummary:
         self.time_steps = time_steps
         self.per_channel: Tensor | None = None  # [T, C], float64
         self._per_step: list[int] | None = None
-        self._planes: dict[int, Tensor] = {}
+        self._planes: dict[tuple, Tensor] = {}  # by shape and strides
         known = binary and not x.is_meta
         self.kind = Kind.BINARY if known else _sampled_kind(matrix.view(-1))
         if self.kind is Kind.REAL:
             return
-        if rows_are_channels:
-            self.per_channel = _sum(matrix, 1).view(time_steps, -1, x.shape[1]).sum(1)
-        else:
-            self.per_channel = _sum(matrix.view(time_steps, -1, matrix.shape[1]), 1)
-        if not known:
-            self.kind = max(self.kind, _exact_kind(matrix.view(-1), self.per_channel))
+        self.per_channel, kind = count_channels(
+            matrix,
+            time_steps=time_steps,
+            channels=x.shape[1] if rows_are_channels else None,
+            checked=not known,
+        )
+        self.kind = max(self.kind, kind)
 
     def per_step(self) -> list[int]:
         """Spikes at each time step."""
@@ -71,15 +60,15 @@ class TensorSummary:
         Args:
             x: The tensor that was summarised, as ``[B, C, ...]``.
         """
-        positions = x[0, 0].numel()
-        if positions not in self._planes:
+        positions, key = x[0, 0].numel(), (x.shape, x.stride())
+        if key not in self._planes:
             matrix, rows_are_channels = _matrix(x, channels_last=False)
             if rows_are_channels:
-                plane = _sum(matrix.view(self.time_steps, -1, positions), 1)
+                plane = exact_sum(matrix.view(self.time_steps, -1, positions), 1)
             else:
-                plane = _sum(matrix, 1).view(self.time_steps, -1, positions).sum(1)
-            self._planes[positions] = plane
-        return self._planes[positions]
+                plane = exact_sum(matrix, 1).view(self.time_steps, -1, positions).sum(1)
+            self._planes[key] = plane
+        return self._planes[key]
 
 
 class SummaryCache:
@@ -92,7 +81,7 @@ class SummaryCache:
         self, x: Tensor, *, time_steps: int, channels_last: bool = False, binary: bool = False
     ) -> TensorSummary:
         """Summary of a tensor; of a view of one that was read before, that one's."""
-        if not _fills_its_storage(x):
+        if not (_fills_its_storage(x) and (time_steps == 1 or _begins_with_time(x))):
             return TensorSummary(
                 x, time_steps=time_steps, channels_last=channels_last, binary=binary
             )
@@ -124,14 +113,21 @@ def _fills_its_storage(x: Tensor) -> bool:
     )
 
 
+def _begins_with_time(x: Tensor) -> bool:
+    """Whether the first axis is the outermost one in memory, so that time steps are where other such views have them."""
+    return all(
+        stride <= x.stride(0) for size, stride in zip(x.shape, x.stride(), strict=True) if size > 1
+    )
+
+
 def _matrix(x: Tensor, *, channels_last: bool) -> tuple[Tensor, bool]:
-    """The values in the order of memory, and whether a row is a channel of an image or a position."""
+    """The values, contiguous, and whether a row is a channel of an image or a position."""
     if channels_last:
-        return x.reshape(-1, x.shape[-1]), False
+        return x.reshape(-1, x.shape[-1]).contiguous(), False
     moved = x.movedim(1, -1)
     if moved.is_contiguous() and not x.is_contiguous():
         return moved.reshape(-1, x.shape[1]), False
-    return x.reshape(x.shape[0] * x.shape[1], -1), True
+    return x.reshape(x.shape[0] * x.shape[1], -1).contiguous(), True
 
 
 def _sampled_kind(flat: Tensor) -> Kind:
@@ -142,23 +138,3 @@ def _sampled_kind(flat: Tensor) -> Kind:
         return Kind.BINARY
     whole = all(value.is_integer() and 0 <= value <= LARGEST_INTEGER for value in values)
     return Kind.INTEGER if whole else Kind.REAL
-
-
-def _exact_kind(flat: Tensor, sums: Tensor) -> Kind:
-    """Kind of all values.
-
-    Of whole numbers, the squares sum to what the numbers sum to when all are 0 or 1, and to more otherwise. (Real
-    values would have to hit that very sum, and whole numbers at every sampled place.)
-    """
-    flat = flat if flat.dtype in (torch.float32, torch.float64) else flat.float()
-    squares = sum(float(torch.dot(part, part)) for part in flat.split(DOT_LENGTH))
-    if float(sums.sum()) == squares:
-        return Kind.BINARY
-    whole = torch.equal(flat, flat.round()) and flat.min() >= 0 and flat.max() <= LARGEST_INTEGER
-    return Kind.INTEGER if whole else Kind.REAL
-
-
-def _sum(x: Tensor, dim: int) -> Tensor:
-    """Exact sum of whole numbers along one axis, float64."""
-    wide = x.dtype == torch.float64 or x.shape[dim] > EXACT_LENGTH
-    return x.sum(dim, dtype=torch.float64 if wide else torch.float32).double()

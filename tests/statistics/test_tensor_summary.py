@@ -45,6 +45,13 @@ def test_planes_and_channels_are_sums_over_all_else_in_either_memory_layout(
     torch.testing.assert_close(plane, steps.sum((1, 2)), rtol=0, atol=0)
 
 
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_a_transposed_view_is_counted_by_position(channels_last):
+    x = torch.tensor([[1.0, 0, 0], [1, 1, 0]]).mT[None]  # [1, 3, 2], no copy
+    summary = TensorSummary(x, time_steps=1, channels_last=channels_last)
+    assert summary.per_channel.tolist() == [[1, 2] if channels_last else [2, 1, 0]]
+
+
 def test_a_view_of_a_living_tensor_is_read_once():
     cache, x = SummaryCache(), torch.ones(2, 3, 4)
     seen = cache.summarise(x, time_steps=2)
@@ -59,6 +66,23 @@ def test_a_part_of_a_tensor_or_a_repeated_one_is_not_taken_for_the_whole():
     assert cache.summarise(x[:1].expand(2, 2, 4), time_steps=1).per_step() == [16]
     x[0] = 0
     assert cache.summarise(x[:1].expand(2, 2, 4), time_steps=1).per_step() == [0]
+
+
+def test_a_view_with_images_before_time_is_not_taken_for_one_with_time_first():
+    cache, x = SummaryCache(), torch.tensor([[0.0, 1], [1, 1]])[..., None]  # [T, N, 1]
+    assert cache.summarise(x, time_steps=2).per_step() == [1, 2]
+    turned = x.transpose(0, 1)  # [N, T, 1], of which the first half is one image
+    assert cache.summarise(turned, time_steps=2).per_step() == [1, 2]
+    x[1, 0] = 0
+    assert cache.summarise(x, time_steps=2).per_step() == [1, 1]
+    assert cache.summarise(turned, time_steps=2).per_step() == [0, 2]
+
+
+def test_planes_of_two_views_with_as_many_positions_are_told_apart():
+    x = torch.tensor([[1.0, 0, 0], [1, 1, 0]])[None, None]
+    summary = TensorSummary(x, time_steps=1)
+    assert summary.plane(x).tolist() == [[1, 0, 0, 1, 1, 0]]
+    assert summary.plane(x.mT).tolist() == [[1, 1, 0, 1, 0, 0]]
 
 
 def test_a_change_in_place_is_read_again():
