@@ -8,6 +8,7 @@ from spikevision.neurons.lif import LIF
 from spikevision.neurons.parametric_lif import ParametricLIF
 from spikevision.neurons.relu import ReLU
 from spikevision.neurons.unroll import unroll_
+from spikevision.neurons.unroll_memory import check_unrolled_memory
 
 __all__ = [
     "IF",
@@ -17,5 +18,6 @@ __all__ = [
     "ReLU",
     "SpikingNeuron",
     "build_neuron",
+    "check_unrolled_memory",
     "unroll_",
 ]

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from torch import nn
 
 from spikevision.neurons.base import SpikingNeuron
 from spikevision.neurons.integer_lif import IntegerLIF
+from spikevision.neurons.unroll_memory import check_unrolled_memory
 
 __all__ = ["unroll_"]
 
 
-def unroll_(model: nn.Module) -> nn.Module:
+def unroll_(model: nn.Module, shape: Sequence[int] | None = None) -> nn.Module:
     """Let a trained network of :class:`IntegerLIF` neurons fire binary spikes in T x D steps.
 
     Every whole number S of 0..D becomes S spikes in D slots of its time step, and the answer stays the same (up to the
@@ -30,13 +33,16 @@ def unroll_(model: nn.Module) -> nn.Module:
 
     Args:
         model: Network in eval mode, changed in place; it is for inference from then on, so no parameter wants a gradient.
+        shape: Of the tensors that it will be called with, ``(N, C, H, W)``: whether their spikes fit into memory is then
+            estimated before anything changes.
 
     Returns:
         ``model``.
 
     Raises:
         ValueError: If the network is in training mode, is unrolled already, has no integer neuron, or has others (the
-            message names them). When it runs: if the spikes of a layer do not fit into memory.
+            message names them), or the spikes for such a ``shape`` do not fit into memory. When it runs: if those of a
+            layer do not.
 
     Source: Yao et al., Spike-driven Transformer V3, arXiv:2411.16061 (spike firing approximation); Luo et al.,
         arXiv:2407.20708.
@@ -44,6 +50,8 @@ def unroll_(model: nn.Module) -> nn.Module:
     if any(module.training for module in model.modules()):
         raise ValueError("unroll_ needs a model in eval mode, all of it: call model.eval() first")
     neurons = _integer_neurons(model)
+    if shape is not None:
+        check_unrolled_memory(model, shape)
     _fuse(model)
     for neuron in neurons:
         neuron.unrolled = True

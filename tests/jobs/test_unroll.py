@@ -1,9 +1,12 @@
 import json
+import types
 
 import pytest
+import torch
 from tiny_training import SPIKING
 
 from spikevision.jobs.evaluate import evaluate
+from spikevision.jobs.unroll import _padded_shape
 
 INTEGER = {"type": "spikevision.IntegerLIF", "levels": 4}
 MODEL = {
@@ -46,3 +49,26 @@ def test_a_test_on_spikes_has_the_metrics_of_the_numbers_and_counts_the_spikes(
 def test_neurons_that_cannot_unroll_are_an_error(spiking_spec, spiking_checkpoint):
     with pytest.raises(ValueError, match="cannot unroll .* is a LIF"):
         tried(spiking_spec, spiking_checkpoint, SPIKING, HOOKS[:1], "lif")
+
+
+def test_spikes_that_would_not_fit_are_an_error_before_the_first_batch(
+    spiking_spec, spiking_checkpoint, monkeypatch
+):
+    asked = []
+
+    def refuse(needed, device, what):
+        asked.append(what)
+        raise ValueError("no memory")
+
+    monkeypatch.setattr("spikevision.neurons.unroll_memory.check_memory", refuse)
+    with pytest.raises(ValueError, match="no memory"):
+        tried(spiking_spec, spiking_checkpoint, MODEL, HOOKS[:1], "large")
+    assert len(asked) == 1
+    assert asked[0].startswith("8 steps of spikes (T x D) of the neuron 'stages.")
+
+
+def test_a_batch_of_unequal_images_counts_as_large_as_it_is_padded():
+    specs = [types.SimpleNamespace(stride=stride) for stride in (4, 16)]
+    backbone = types.SimpleNamespace(feature_specs=lambda: specs)
+    images = [torch.zeros(3, 32, 17), torch.zeros(3, 20, 40)]
+    assert _padded_shape(images, backbone) == (2, 3, 32, 48)
