@@ -37,7 +37,7 @@ class UnrollHook(Hook):
         Raises:
             ValueError: If they do not fit.
         """
-        backbone = getattr(unwrapped(runner.model), "backbone", None)
+        backbone: Any = getattr(unwrapped(runner.model), "backbone", None)
         images = data_batch["inputs"]
         # views of test-time augmentation are lists of batches; their spikes are checked layer by layer alone
         if batch_idx == 0 and hasattr(backbone, "feature_specs") and isinstance(images[0], Tensor):
