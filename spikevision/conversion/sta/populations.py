@@ -17,9 +17,11 @@ from spikevision.conversion.sta.config import STAConfig
 from spikevision.conversion.sta.hinges import SCALARS, Hinges, fit_hinges
 from spikevision.conversion.sta.neurons import multi_threshold_step
 from spikevision.conversion.sta.thresholds import Moments, burst_thresholds, quantile_thresholds
+from spikevision.ops import native
 
 __all__ = ["BurstPopulation", "MultiThresholdPopulation", "Population", "fit_population"]
 
+MOST_QUANTA = 32767  # counts are int16
 TILE = 1 << 17  # values that stay in the cache while the units of a population see them
 
 
@@ -81,36 +83,48 @@ class BurstPopulation(Population):
 
     def forward(self, total: Tensor, state: dict[str, Any], t: int) -> Tensor:
         """Sum of what was sent; see :class:`Population`."""
-        x = by_channel(total, self.channel_axis)
+        x = by_channel(total, self.channel_axis).contiguous()
+        limit = 2 + self.burst
+        if t * limit > MOST_QUANTA:
+            raise ValueError(
+                f"burst neurons count to {MOST_QUANTA}: run at most {MOST_QUANTA // limit} steps"
+            )
         if "count" not in state:
-            state["count"] = x.new_zeros(len(self.hinges.kinks), *x.shape)
-        count = state["count"]
+            shape = (len(self.hinges.kinks), *x.shape)
+            state["count"] = torch.zeros(shape, dtype=torch.int16, device=x.device)
         if "events" in state:
             state["events"].begin(x, neurons=len(self.hinges.kinks))
         gain, value, kink = self._constants(x)
         offset = torch.addcmul(x.new_tensor(self.start), gain, kink, value=-t)
-        limit = float(2 + self.burst)
         out = torch.full_like(x, self.hinges.constant * t)
+        if "events" not in state and native.has_kernels(x):
+            sizes = _rows(x)
+            native.call("burst_step", x, out, state["count"], offset, gain, value, len(gain), *sizes, limit)
+        else:
+            self._plain_step(x, out, state, (offset, gain, value))
+        return out.view(total.shape)
+
+    def _plain_step(
+        self, x: Tensor, out: Tensor, state: dict[str, Any], constants: tuple[Tensor, ...]
+    ) -> None:
+        """Plain twin of the kernel: the closed form of ``neurons.burst_step``, in buffers that stay in the cache."""
+        count, (offset, gain, value) = state["count"], constants
+        limit = float(2 + self.burst)
         tiles = _tiles(count.shape)
         scratch = x.new_empty(count[tiles[0]].numel())
         whole = scratch.to(torch.int32)
         for units, *tile in tiles:
             sent = count[(units, *tile)]
             drive = scratch[: sent.numel()].view(sent.shape)
-            # the closed form of neurons.burst_step, in buffers
             torch.addcmul(offset[units], x[tuple(tile)], gain[units], out=drive)
             drive.sub_(sent).clamp_(-limit, limit)
             # towards zero by way of whole numbers: trunc_ takes ten times as long
-            drive.copy_(whole[: sent.numel()].view(sent.shape).copy_(drive))
+            quanta = whole[: sent.numel()].view(sent.shape).copy_(drive)
             before = sent.clone() if "events" in state else None
-            sent.add_(drive).clamp_(min=0)
+            sent.add_(quanta).clamp_(min=0)
             if before is not None:
                 state["events"].add(sent - before, *tile)
-            if len(sent) == 1:
-                out[tuple(tile)].addcmul_(sent[0], value[units][0])
-            else:
-                out[tuple(tile)].add_(torch.mul(sent, value[units], out=drive).sum(0))
-        return out.view(total.shape)
+            out[tuple(tile)].add_(torch.mul(sent, value[units], out=drive).sum(0))
 
     def _constants(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Quanta per input, output per quantum and kink of each unit, ``[units, 1, C, 1]``; 0 for idle units."""
@@ -161,23 +175,31 @@ class MultiThresholdPopulation(Population):
 
     def forward(self, total: Tensor, state: dict[str, Any], t: int) -> Tensor:
         """Sum of what was sent; see :class:`Population`."""
-        x = by_channel(total, self.channel_axis)
+        x = by_channel(total, self.channel_axis).contiguous()
         if "sent" not in state:
             state["sent"] = torch.zeros_like(x)
-        elif self.differential:
-            state["sent"].mul_(t / (t - 1))  # the mean of before, once more
-        before = state["sent"].clone() if "events" in state else None
-        sent = multi_threshold_step(
-            x,
-            state["sent"],
-            self.thresholds.to(x.dtype).view(-1, 1),
-            levels=self.levels,
-            signed=self.signed,
+        sent, thresholds = state["sent"], self.thresholds.to(x.dtype)
+        keep = t / (t - 1) if self.differential and t > 1 else 1.0  # the mean of before, once more
+        if "events" not in state and native.has_kernels(x):
+            out = torch.empty_like(x)
+            sizes = (*_rows(x), 1 - self.levels, int(self.signed))
+            native.call("multi_threshold_step", x, sent, out, thresholds, x.new_tensor([keep]), *sizes)
+            return out.view(total.shape)
+        sent.mul_(keep)
+        before = sent.clone() if "events" in state else None
+        multi_threshold_step(
+            x, sent, thresholds.view(-1, 1), levels=self.levels, signed=self.signed
         )
         if before is not None:
             state["events"].begin(x, neurons=1)
             state["events"].add((sent - before).sign()[None])
         return sent.view(total.shape).clone()
+
+
+def _rows(x: Tensor) -> tuple[int, int, int, int]:
+    """Rows, their length, channels, and whether these lie along the rows, of ``[A, C, B]``."""
+    a, c, b = x.shape
+    return (a, c, c, 1) if b == 1 else (a * c, b, c, 0)
 
 
 def _tiles(shape: torch.Size) -> list[tuple[slice, ...]]:
