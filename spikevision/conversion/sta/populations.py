@@ -99,7 +99,9 @@ class BurstPopulation(Population):
         out = torch.full_like(x, self.hinges.constant * t)
         if "events" not in state and native.has_kernels(x):
             sizes = _rows(x)
-            native.call("burst_step", x, out, state["count"], offset, gain, value, len(gain), *sizes, limit)
+            native.call(
+                "burst_step", x, out, state["count"], offset, gain, value, len(gain), *sizes, limit
+            )
         else:
             self._plain_step(x, out, state, (offset, gain, value))
         return out.view(total.shape)
@@ -183,7 +185,9 @@ class MultiThresholdPopulation(Population):
         if "events" not in state and native.has_kernels(x):
             out = torch.empty_like(x)
             sizes = (*_rows(x), 1 - self.levels, int(self.signed))
-            native.call("multi_threshold_step", x, sent, out, thresholds, x.new_tensor([keep]), *sizes)
+            native.call(
+                "multi_threshold_step", x, sent, out, thresholds, x.new_tensor([keep]), *sizes
+            )
             return out.view(total.shape)
         sent.mul_(keep)
         before = sent.clone() if "events" in state else None

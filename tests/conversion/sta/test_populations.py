@@ -1,5 +1,7 @@
 """Populations against neurons run one by one."""
 
+import shutil
+
 import pytest
 import torch
 
@@ -8,6 +10,10 @@ from spikevision.conversion.sta import populations
 from spikevision.conversion.sta.hinges import fit_hinges
 from spikevision.conversion.sta.neurons import burst_step
 from spikevision.conversion.sta.populations import BurstPopulation, MultiThresholdPopulation
+from spikevision.ops import native
+from spikevision.ops.backend import neuron_backend
+
+needs_compiler = pytest.mark.skipif(not shutil.which("g++"), reason="no compiler")
 
 
 def slow_twin(hinges, thresholds, totals, start):
@@ -94,3 +100,41 @@ def test_differential_spikes_follow_a_current_that_changes():
         total = total + step
         error = (made(total, state, t) - total).abs()
     assert float(error.max()) < 0.5
+
+
+@needs_compiler
+@pytest.mark.parametrize("axis", [-1, 1, None])
+@pytest.mark.parametrize("kind", ["burst", "signed", "unsigned", "differential"])
+def test_the_kernel_is_its_plain_twin(axis, kind):
+    generator = torch.Generator().manual_seed(0)
+    channels = {-1: 6, 1: 7, None: 1}[axis]
+    thresholds = torch.rand(12, channels, generator=generator)
+    thresholds[:, -1] = 0.0 if channels > 1 else 1.0
+    if kind == "burst":
+        hinges = fit_hinges("gelu", 12)
+        made = BurstPopulation(hinges, thresholds, channel_axis=axis, burst=2, start=0.5)
+    else:
+        made = MultiThresholdPopulation(
+            thresholds[0],
+            channel_axis=axis,
+            levels=5,
+            signed=kind != "unsigned",
+            differential=kind == "differential",
+        )
+    fast, plain = {}, {}
+    for t, total in enumerate(torch.randn(9, 3, 7, 6, generator=generator).cumsum(0), 1):
+        with neuron_backend("compiled"):
+            assert native.has_kernels(total)
+            found = made(total, fast, t)
+        with neuron_backend("plain"):
+            wanted = made(total, plain, t)
+        torch.testing.assert_close(found, wanted, rtol=0, atol=1e-5)
+    assert all(torch.equal(fast[name], plain[name]) for name in plain)
+
+
+def test_a_run_longer_than_counts_reach_is_refused():
+    made = BurstPopulation(
+        populations.IDENTITY, torch.ones(2, 1), channel_axis=-1, burst=2, start=0.0
+    )
+    with pytest.raises(ValueError, match="run at most 8191 steps"):
+        made(torch.ones(1, 1), {}, 8192)
