@@ -30,8 +30,11 @@ def events_of_populations(snn: nn.Module, x: torch.Tensor) -> dict[str, list[tor
                 now = args[1]["count"].clone()
                 sent = now - before.get("x", torch.zeros_like(now))
             else:
-                now = output.clone()
-                sent = (now - before.get("x", torch.zeros_like(now))).sign()[None]
+                now, t = output.clone(), args[2]
+                keep = t / (t - 1) if module.differential and t > 1 else 1
+                expected = before.get("x", torch.zeros_like(now)) * keep
+                spike = now - expected
+                sent = (spike.abs() > 1e-5 * (now.abs() + expected.abs()))[None].int()
             before["x"] = now
             found.setdefault(name, []).append(sent.abs())
 
