@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from spikevision.conversion.calibration import Histogram, Statistics, fingerprint
-from spikevision.conversion.model import SpikingModel, as_arguments, simulate
+from spikevision.conversion.model import SpikingModel
 from spikevision.conversion.report import ConversionReport, PopulationReport
 from spikevision.conversion.rules import Rules
+from spikevision.conversion.runs import as_arguments
 from spikevision.conversion.simulation import Simulation, follow
 from spikevision.conversion.site import Phase
 from spikevision.conversion.sta import STAConfig
 from spikevision.conversion.sta.populations import Population, fit_population
+from spikevision.conversion.staged import answers, is_task_data, link_stages
 from spikevision.conversion.stream import map_tensors
 
 __all__ = ["calibrate", "convert", "convert_", "prepare_"]
@@ -34,8 +37,9 @@ def convert(
 
     Args:
         model: Network in eval mode; it is copied, not changed.
-        batches: What the network takes: tensors, tuples of arguments, or dictionaries of keyword arguments. A few
-            dozen images of the training set are enough; no labels.
+        batches: What the network takes: tensors, tuples of arguments, or dictionaries of keyword arguments; for a
+            model of mmpretrain, mmdet or mmsegmentation also the batches of its dataloader. A few dozen images of the
+            training set are enough; no labels.
         config: Settings; None is ``STAConfig()``.
         rules: Config by module name, see :class:`spikevision.conversion.Rules`; None as a config leaves a module in
             floating point.
@@ -108,15 +112,16 @@ def calibrate(
     """
     every = Rules(config or STAConfig(), rules)
     statistics = Statistics(fingerprint(model), preprocessing)
-    stop_following = follow(model)
+    counting = partial(Simulation, model, every, Phase.CALIBRATE, statistics=statistics)
+    stop_following, unlink = follow(model), link_stages(model)
     try:
         for batch in batches:
             args, kwargs = as_arguments(batch)
-            simulation = Simulation(model, every, Phase.CALIBRATE, statistics=statistics)
-            for _ in simulate(simulation, args, kwargs, 1):
+            for _ in answers(model, counting, args, kwargs, [1]):
                 pass
-            statistics.images += _images_in(args, kwargs)
+            statistics.images += _images_in(model, args, kwargs)
     finally:
+        unlink()
         stop_following()
     if not statistics.images:
         raise ValueError("there is nothing to calibrate with: the batches are empty")
@@ -161,7 +166,9 @@ def convert_(
     return SpikingModel(model, every, report)
 
 
-def _images_in(args: tuple, kwargs: dict[str, Any]) -> int:
+def _images_in(model: nn.Module, args: tuple, kwargs: dict[str, Any]) -> int:
+    if is_task_data(model, kwargs):
+        return len(kwargs["inputs"])
     sizes: list[int] = []
 
     def size(x: Tensor) -> None:

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from spikevision.conversion.calibration import Statistics
-from spikevision.conversion.model import SpikingModel, as_arguments, simulate
+from spikevision.conversion.model import SpikingModel
+from spikevision.conversion.runs import as_arguments, simulate
 from spikevision.conversion.simulation import Simulation
 from spikevision.conversion.site import Phase
 

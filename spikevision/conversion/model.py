@@ -11,9 +11,10 @@ from torch import Tensor, nn
 from spikevision.conversion.counting import OperationCounter
 from spikevision.conversion.report import ConversionReport
 from spikevision.conversion.rules import Rules
+from spikevision.conversion.runs import as_arguments, check_steps
 from spikevision.conversion.simulation import Simulation, follow
 from spikevision.conversion.site import Events, Phase
-from spikevision.conversion.stream import map_tensors, plain, tensors_in
+from spikevision.conversion.staged import answers, is_task_data, link_stages, predict
 
 __all__ = ["SpikingModel"]
 
@@ -23,6 +24,9 @@ class SpikingModel(nn.Module):
 
     Made by :func:`spikevision.conversion.convert`. State belongs to a call: there is nothing to reset, and the next
     call may bring images of another size.
+
+    A converted classifier, detector or segmentor of OpenMMLab takes what its dataloader yields wherever an input is
+    asked for, and answers with its data samples; a Runner or an inferencer may use it as any other model.
 
     Args:
         model: The network; called without a simulation it is still the ANN.
@@ -42,6 +46,7 @@ class SpikingModel(nn.Module):
         self.rules = rules
         self.report = report
         follow(model)
+        link_stages(model)
         self.eval()
 
     @property
@@ -51,10 +56,14 @@ class SpikingModel(nn.Module):
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Output after ``time_steps`` steps, shaped as that of the ANN."""
-        output = None
-        for _, output in self.steps(*args, time_steps=self.time_steps, **kwargs):  # noqa: B007
-            pass
+        [(_, output)] = self._answers(Phase.SPIKES, args, kwargs, [self.time_steps])
         return output
+
+    def test_step(self, data: dict[str, Any]) -> Any:
+        """Predictions of an mm model after ``time_steps`` steps, as its Runner asks for them."""
+        return self(**data)
+
+    val_step = test_step
 
     def run(
         self, x: Any, time_steps: int | None = None, *, at: Sequence[int] | None = None
@@ -62,7 +71,8 @@ class SpikingModel(nn.Module):
         """Outputs after chosen numbers of steps, from one run.
 
         Args:
-            x: What the ANN takes: a tensor, a tuple of arguments or a dictionary of keyword arguments.
+            x: What the ANN takes: a tensor, a tuple of arguments or a dictionary of keyword arguments; or what the
+                dataloader of an mm model yields.
             time_steps: Number of steps T; None takes that of the config.
             at: Steps whose output is wanted, each in 1 ... T; None wants the last alone.
 
@@ -76,23 +86,23 @@ class SpikingModel(nn.Module):
         wanted = {time_steps} if at is None else set(at)
         check_steps(time_steps, wanted)
         args, kwargs = as_arguments(x)
-        last = max(wanted)
-        outputs = self.steps(*args, time_steps=last, **kwargs)
-        return {t: output for t, output in outputs if t in wanted}
+        return dict(self._answers(Phase.SPIKES, args, kwargs, sorted(wanted)))
 
     def steps(self, *args: Any, time_steps: int, **kwargs: Any) -> Iterator[tuple[int, Any]]:
         """Step and output after it, one by one; stop whenever the answer is good enough."""
         check_steps(time_steps, {time_steps})
-        yield from simulate(self._simulation(Phase.SPIKES), args, kwargs, time_steps)
+        yield from self._answers(Phase.SPIKES, args, kwargs, range(1, time_steps + 1))
 
     def ann(self, *args: Any, **kwargs: Any) -> Any:
         """Output of the network before conversion."""
         with torch.no_grad():
+            if not args and is_task_data(self.model, kwargs):
+                return predict(self.model, kwargs)
             return self.model(*args, **kwargs)
 
     def without_spikes(self, *args: Any, **kwargs: Any) -> Any:
         """Output with the fitted operators in place and real values where spikes would be."""
-        [(_, output)] = simulate(self._simulation(Phase.ANALOG), args, kwargs, 1)
+        [(_, output)] = self._answers(Phase.ANALOG, args, kwargs, [1])
         return output
 
     def run_until_sure(
@@ -137,52 +147,30 @@ class SpikingModel(nn.Module):
     def count_events(self, x: Any, time_steps: int | None = None) -> dict[str, Events]:
         """What every population sends for these inputs, by its name."""
         args, kwargs = as_arguments(x)
-        simulation = self._simulation(Phase.SPIKES, count_events=True)
-        for _ in simulate(simulation, args, kwargs, time_steps or self.time_steps):
+        events: dict[str, Events] = {}
+        for _ in self._answers(
+            Phase.SPIKES, args, kwargs, [time_steps or self.time_steps], events=events
+        ):
             pass
-        assert simulation.events is not None
-        return simulation.events
+        return events
 
-    def _simulation(self, phase: Phase, **kwargs: Any) -> Simulation:
-        return Simulation(self.model, self.rules, phase, counter=self.operation_counter, **kwargs)
+    def _answers(
+        self,
+        phase: Phase,
+        args: tuple,
+        kwargs: dict[str, Any],
+        at: Sequence[int],
+        *,
+        events: dict[str, Events] | None = None,
+    ) -> Iterator[tuple[int, Any]]:
+        def simulation(**entry: Any) -> Simulation:
+            return Simulation(
+                self.model,
+                self.rules,
+                phase,
+                counter=self.operation_counter,
+                events=events,
+                **entry,
+            )
 
-
-def simulate(
-    simulation: Simulation, args: tuple, kwargs: dict[str, Any], time_steps: int
-) -> Iterator[tuple[int, Any]]:
-    """Run a simulation and answer with the running mean of the output after every step."""
-    sums: list[Tensor] = []
-    for t in range(1, time_steps + 1):
-        with simulation.running():
-            output = plain(simulation.step(args, kwargs))
-        real = [x for x in tensors_in(output) if x.is_floating_point()]
-        sums = [a + b for a, b in zip(sums, real, strict=True)] if t > 1 else real
-        yield t, _means(output, sums, t)
-
-
-def _means(output: Any, sums: list[Tensor], t: int) -> Any:
-    """The output with running means for its real numbers."""
-    remaining = iter(sums)
-    return map_tensors(lambda x: next(remaining) / t if x.is_floating_point() else x, output)
-
-
-def as_arguments(x: Any) -> tuple[tuple, dict[str, Any]]:
-    """Positional and keyword arguments: of a tuple, a dictionary, or one thing alone."""
-    if isinstance(x, dict):
-        return (), x
-    return (x if isinstance(x, tuple) else (x,)), {}
-
-
-def check_steps(time_steps: int, wanted: set[int]) -> None:
-    """Refuse impossible numbers of steps.
-
-    Raises:
-        ValueError: If there is one.
-    """
-    if time_steps < 1:
-        raise ValueError(f"time_steps must be at least 1, got {time_steps}")
-    if not wanted:
-        raise ValueError("at is empty: name at least one step")
-    outside = sorted(t for t in wanted if not 1 <= t <= time_steps)
-    if outside:
-        raise ValueError(f"at must lie in 1 ... {time_steps}, got {outside}")
+        return answers(self.model, simulation, args, kwargs, at)

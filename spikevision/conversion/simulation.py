@@ -44,10 +44,15 @@ from spikevision.conversion.stream import (
     tensors_in,
 )
 
-__all__ = ["Simulation", "follow"]
+__all__ = ["Simulation", "follow", "running"]
 
 
 _RUNNING: ContextVar[Simulation | None] = ContextVar("running", default=None)
+
+
+def running() -> Simulation | None:
+    """The simulation of this thread whose step is being computed, or None."""
+    return _RUNNING.get()
 
 
 def follow(model: nn.Module) -> Callable[[], None]:
@@ -88,8 +93,9 @@ class Simulation:
         rules: Config by module.
         phase: What the operators compute.
         statistics: Where taps count, in calibration.
-        count_events: Whether populations count their events into ``events``.
+        events: Where populations count their events, by name; None counts none.
         counter: Is told all operations, see :mod:`spikevision.conversion.counting`.
+        entry: What a step calls, a method of the model or of a part of it; None calls the model.
 
     Attributes:
         on_stream: Called with the name and the running mean of every stream that a handler makes; what it answers, if
@@ -103,15 +109,17 @@ class Simulation:
         phase: Phase,
         *,
         statistics: Statistics | None = None,
-        count_events: bool = False,
+        events: dict[str, Any] | None = None,
         counter: OperationCounter | None = None,
+        entry: Callable | None = None,
     ) -> None:
         self.model = model
+        self.entry = entry or model
         self.rules = rules
         self.phase = phase
         self.statistics = statistics
         self.counter = counter if phase is Phase.SPIKES else None
-        self.events: dict[str, Any] | None = {} if count_events or self.counter else None
+        self.events = {} if events is None and self.counter else events
         self.t = 0
         self.on_stream: Callable[[str, Tensor], Tensor | None] | None = None
         self._names = {id(module): name for name, module in model.named_modules()}
@@ -126,7 +134,7 @@ class Simulation:
         self._calls.clear()
         self._frames = [("", self.model, Counter())]
         args, kwargs = map_tensors(self._direct, (args, kwargs))
-        return self.model(*args, **kwargs)
+        return self.entry(*args, **kwargs)
 
     @contextmanager
     def running(self) -> Iterator[None]:

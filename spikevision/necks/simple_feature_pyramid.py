@@ -60,7 +60,9 @@ class SimpleFeaturePyramid(BaseModule):
         self.resizes = ModuleList(_resize(in_channels, scale, norm) for scale in scales)
         self.outputs = ModuleList(
             nn.Sequential(
-                ConvModule(_width(in_channels, scale), out_channels, 1, norm_cfg=norm, act_cfg=None),
+                ConvModule(
+                    _width(in_channels, scale), out_channels, 1, norm_cfg=norm, act_cfg=None
+                ),
                 ConvModule(out_channels, out_channels, 3, padding=1, norm_cfg=norm, act_cfg=None),
             )
             for scale in scales
