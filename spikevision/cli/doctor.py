@@ -5,14 +5,14 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from spikevision.cli.findings import lines_of, summary
+
 if TYPE_CHECKING:
     from spikevision.compat.doctor import Check
 
 __all__ = ["HELP", "add_arguments", "run"]
 
 HELP = "check the installation: versions, operators, checkpoints, the machine"
-
-MARKS = {"ok": "ok  ", "warn": "WARN", "fail": "FAIL"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,11 +38,5 @@ def run(args: argparse.Namespace) -> int:
 
 def _table(findings: "list[Check]") -> str:
     width = max(len(finding.name) for finding in findings)
-    lines = []
-    for finding in findings:
-        lines.append(f"{MARKS[finding.status]}  {finding.name:<{width}}  {finding.detail}")
-        if finding.remedy:
-            lines.append(f"{'':<{width + 6}}  -> {finding.remedy}")
-    counts = {status: sum(f.status == status for f in findings) for status in MARKS}
-    summary = f"{counts['ok']} ok, {counts['warn']} to look at, {counts['fail']} failed"
-    return "\n".join([*lines, "", summary])
+    lines = [lines_of(finding, width=width) for finding in findings]
+    return "\n".join([*lines, "", summary(findings)])

@@ -19,6 +19,10 @@ VERBS = {
     "audit": "spikevision.cli.audit",
     "profile": "spikevision.cli.profile",
     "report": "spikevision.cli.report",
+    "cluster": "spikevision.cli.cluster",
+    "submit": "spikevision.cli.submit",
+    "jobs": "spikevision.cli.jobs",
+    "render": "spikevision.cli.render",
 }
 INPUT_ERRORS = (ValueError, TypeError, KeyError, OSError, ImportError, NotImplementedError)
 FAILED = 1
@@ -36,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         0 done; 1 failed, or some inputs could not be read; 2 wrong input; 130 or 143 stopped by Ctrl-C or SIGTERM.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
-    args = _parser(arguments).parse_args(arguments)
+    args = parser_of(arguments).parse_args(arguments)
     try:
         return int(import_module(VERBS[args.verb]).run(args))
     except KeyboardInterrupt:
@@ -52,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return BAD_INPUT if expected else FAILED
 
 
-def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
+def parser_of(arguments: Sequence[str]) -> argparse.ArgumentParser:
     """The parser of the verb that is called; of all verbs, to list them, when none is."""
     parser = argparse.ArgumentParser(
         prog="spikevision",

@@ -68,14 +68,22 @@ def check_exposure(host: str) -> None:
     """
     if os.environ.get("RAY_USE_TLS") == "1":
         return
+    public = public_addresses(host)
+    if public:
+        raise ValueError(
+            f"{host} is a public address ({', '.join(public)}): token and data would cross the internet in plain "
+            f"text. Use a private network or a tunnel, or start the cluster with --tls and copy ~/.ray/tls"
+        )
+
+
+def public_addresses(host: str) -> list[str]:
+    """Addresses of a host that the internet may reach.
+
+    Raises:
+        ValueError: The name is unknown.
+    """
     try:
         found = {ipaddress.ip_address(info[4][0]) for info in socket.getaddrinfo(host, None)}
     except OSError as error:
         raise ValueError(f"cannot find the address of {host!r}: {error}") from error
-    public = [str(address) for address in found if not address.is_private]
-    if public:
-        raise ValueError(
-            f"{host} is a public address ({', '.join(public)}): token and data would cross the internet in plain "
-            f"text. Use a private network or a tunnel, or switch TLS on (RAY_USE_TLS=1 with RAY_TLS_SERVER_CERT, "
-            f"RAY_TLS_SERVER_KEY and RAY_TLS_CA_CERT)"
-        )
+    return sorted(str(address) for address in found if not address.is_private)

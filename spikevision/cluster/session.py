@@ -8,10 +8,9 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Any
 
-from spikevision.cluster.security import check_exposure, require_token
+from spikevision.cluster.security import require_token
 
 LOOPBACK = "127.0.0.1"
-CONNECT_S = 5.0
 OBJECT_STORE_BYTES = 1 << 30
 # a setting of the user's own environment wins
 SETTINGS = {
@@ -52,12 +51,18 @@ def session(address: str, *, cpus: int | None = None) -> Iterator[Any]:
     if "ray" in sys.modules and sys.modules["ray"].is_initialized():
         yield sys.modules["ray"]
         return
+    from spikevision.cluster import network
+    from spikevision.cluster.record import read_record
+
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
+    if address == "auto":
+        record = None if os.environ.get("RAY_ADDRESS") else read_record()  # set in Ray's jobs
+        address = record.address if record else address
     if address not in ("local", "auto"):
-        _check_reachable(address)
+        network.enter(address)
     require_token(create=address == "local")
-    ray = _import_ray()
+    ray = network.import_ray()
     try:
         if address == "local":
             _start(ray, cpus)
@@ -66,15 +71,6 @@ def session(address: str, *, cpus: int | None = None) -> Iterator[Any]:
         yield ray
     finally:
         ray.shutdown()  # ends our own Ray; from another one it only takes leave
-
-
-def _import_ray() -> Any:
-    """Ray, aware of the token also where something else had imported it before."""
-    import ray
-    from ray._raylet import Config  # type: ignore[attr-defined]
-
-    Config.initialize("")
-    return ray
 
 
 def _start(ray: Any, cpus: int | None) -> None:
@@ -92,47 +88,21 @@ def _start(ray: Any, cpus: int | None) -> None:
 
 
 def _attach(ray: Any, address: str) -> None:
+    from spikevision.cluster.network import ask_head
+
     try:
         if address != "auto":
-            _check_token(address)
+            ask_head(address)
         ray.init(address=address, logging_level="ERROR")
     except ConnectionError as error:
         if address == "auto":
             raise ValueError(
-                "--address auto found no Ray on this machine; start one with `ray start --head`, or use "
+                "--address auto found no Ray on this machine; start one with `spikevision cluster start`, or use "
                 "--address local, which starts and ends its own"
             ) from error
         raise ValueError(f"no Ray answers at {address}: {error}") from error
     except (RuntimeError, ray.exceptions.RayError) as error:  # versions, tokens
         raise ValueError(f"cannot join the Ray at {address}: {error}") from error
-
-
-def _check_reachable(address: str) -> None:
-    """Say within seconds what Ray finds out after minutes."""
-    host, colon, port = address.rpartition(":")
-    if not (colon and host and port.isdigit()):
-        raise ValueError(f"--address takes local, auto or HOST:PORT, got {address!r}")
-    check_exposure(host)
-    try:
-        socket.create_connection((host, int(port)), timeout=CONNECT_S).close()
-    except OSError as error:
-        raise ValueError(
-            f"cannot reach {address}: {error}. Is Ray's head node running there (its port is 6379 unless it was told "
-            f"otherwise), and does a firewall let TCP through?"
-        ) from error
-
-
-def _check_token(address: str) -> None:
-    """Ask the head node one question; Ray's own start would go on trying for a long time."""
-    from ray._raylet import GcsClient  # type: ignore[attr-defined]
-    from ray.exceptions import RayError
-
-    try:
-        GcsClient(address=address).internal_kv_exists(
-            b"spikevision", namespace=None, timeout=CONNECT_S
-        )
-    except (RayError, RuntimeError) as error:
-        raise ValueError(f"the Ray at {address} refuses us: {error}") from error
 
 
 def _free_port() -> int:

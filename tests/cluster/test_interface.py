@@ -2,7 +2,7 @@ import pytest
 
 pytest.importorskip("ray")
 
-from spikevision.cluster.backend import interface_of  # noqa: E402
+from spikevision.cluster.interface import interface_of  # noqa: E402
 
 
 def test_the_interface_of_an_address_is_found():
