@@ -173,7 +173,7 @@ def _job(found: Any) -> Job:
         name=found.submission_id,
         status=str(getattr(found.status, "value", found.status)),
         command=found.entrypoint,
-        message=found.message or "",
+        message=(found.message or "").partition(", last available logs")[0],
     )
 
 

@@ -40,7 +40,7 @@ def read_record() -> NodeRecord | None:
     """The node that runs on this machine; None when none was started, or when it is gone."""
     try:
         record = NodeRecord(**json.loads(FILE.expanduser().read_text()))
-    except FileNotFoundError:
+    except (FileNotFoundError, ValueError, TypeError):  # none, or of another version
         return None
     return record if marked(record.mark) else None
 

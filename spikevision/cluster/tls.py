@@ -54,7 +54,8 @@ def switch_on(host: str) -> None:
     Raises:
         ValueError: The authority is not here, or not whole.
     """
-    if os.environ.get("RAY_USE_TLS") == "1" and os.environ.get("RAY_TLS_SERVER_CERT"):
+    given = os.environ.get("RAY_TLS_SERVER_CERT")
+    if os.environ.get("RAY_USE_TLS") == "1" and given and folder() not in Path(given).parents:
         return
     own = folder() / host
     if _days_left(own / "host.crt") < RENEW_DAYS:

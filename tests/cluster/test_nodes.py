@@ -23,10 +23,13 @@ with session(sys.argv[1]) as ray:
 def answers(monkeypatch):
     """Set how a node looks: what it reads from the storage, and how its versions differ."""
 
-    def answer(*, reads=None, **versions):
-        def on_each_node(ray, function, uri, name):
-            found, own = function(uri, name)
-            return {"10.0.0.2": (found if reads is None else reads, {**own, **versions})}
+    def answer(*, reads=None, cannot_write="", **versions):
+        def on_each_node(ray, function, *args):
+            given = function(*args)
+            if function is library_versions:
+                return {"10.0.0.2": {**given, **versions}}
+            found, problem = given
+            return {"10.0.0.2": (found if reads is None else reads, cannot_write or problem)}
 
         monkeypatch.setattr(nodes, "on_each_node", on_each_node)
 
@@ -44,6 +47,12 @@ def test_a_node_with_a_folder_of_its_own_in_the_place_of_the_storage_is_named(an
     with pytest.raises(ValueError, match=r"node 10\.0\.0\.2 does not see .*mounted"):
         check_nodes(None, Storage(str(tmp_path)))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_node_that_can_read_but_not_write_is_named(answers, tmp_path):
+    answers(cannot_write="No space left on device")
+    with pytest.raises(ValueError, match=r"node 10\.0\.0\.2 cannot write .*No space left .*space"):
+        check_nodes(None, Storage(str(tmp_path)))
 
 
 def test_a_node_with_another_version_is_named(answers, tmp_path):
