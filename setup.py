@@ -10,7 +10,7 @@ ROOT = Path(__file__).parent
 VERSION = (ROOT / "spikevision" / "version.py").read_text().split('"')[-2]
 
 # one minor version: the shape of a saved run and the wire between nodes may change with it
-RAY = ["ray[default,train,tune,data]==2.60.*", "cryptography>=42", "psutil"]
+RAY = ["ray[default,train,tune,data]==2.60.*", "cryptography>=42", "optuna>=4,<5", "psutil"]
 
 
 class BuildWithConfigs(build_py):

@@ -11,6 +11,7 @@ from spikevision import __version__
 VERBS = {
     "train": "spikevision.cli.train",
     "test": "spikevision.cli.test",
+    "sweep": "spikevision.cli.sweep",
     "infer": "spikevision.cli.infer",
     "find-lr": "spikevision.cli.find_lr",
     "prepare": "spikevision.cli.prepare",

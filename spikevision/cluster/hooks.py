@@ -1,8 +1,10 @@
 """The hook through which a training on Ray keeps its checkpoints and its history."""
 
+import json
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +21,12 @@ from spikevision.compat.checkpoint import safe_load
 from spikevision.jobs.loops import ResumableEpochLoop
 from spikevision.jobs.random_state import capture_random_state
 from spikevision.jobs.weights import unwrapped
+from spikevision.statistics import STATISTICS
+from spikevision.statistics.energy import STRICT
+from spikevision.tasks import ENERGY
 
 CHECKPOINT = "checkpoint.pth"
+PJ_PER_MJ = 1e9
 NOTICE_INTERVAL = (
     20  # iterations between two looks for a spot notice; a look is a barrier of about 10 ms
 )
@@ -40,18 +46,27 @@ class ReportHook(Hook):
         interval: Epochs or iterations between two checkpoints.
         by_epoch: What ``interval`` counts.
         restored: Folder of the checkpoint that this attempt starts from.
+        required: Metrics that each validation has to give.
     """
 
     priority = "LOWEST"
 
     def __init__(
-        self, storage: Storage, *, name: str, interval: int, by_epoch: bool, restored: Path | None
+        self,
+        storage: Storage,
+        *,
+        name: str,
+        interval: int,
+        by_epoch: bool,
+        restored: Path | None,
+        required: Sequence[str] = (),
     ) -> None:
         self._storage = storage
         self._name = name
         self._interval = interval
         self._by_epoch = by_epoch
         self._restored = restored
+        self._required = required
         self._history = History(storage, f"{name}/metrics.jsonl")
         self._metrics: dict[str, Any] = {}
         self._closed_iter = self._reported_iter = 0
@@ -83,10 +98,21 @@ class ReportHook(Hook):
             self._history.cut(runner.iter)
 
     def after_val_epoch(self, runner: Runner, metrics: Mapping[str, float] | None = None) -> None:
-        """Keep the metrics for the row of this epoch; a training without epochs has a row per validation."""
-        self._metrics = dict(metrics or {})
+        """Keep the metrics for the row of this epoch; a training without epochs has a row per validation.
+
+        Raises:
+            ValueError: A required metric is missing.
+        """
+        self._metrics = {  # mmseg's are of NumPy, some of them in float32, which JSON does not know
+            name: float(value) if isinstance(value, Real) else value
+            for name, value in {**(metrics or {}), **_energy(runner)}.items()
+        }
+        if get_rank() == 0:
+            self._check_required(runner)
         if not self._has_epochs:
             self._close_row(runner)
+            if self._pending and _stepped(runner):
+                self._report(runner, iteration=runner.iter)
 
     def before_train_epoch(self, runner: Runner) -> None:
         """Close the epoch before, if one was trained."""
@@ -104,7 +130,7 @@ class ReportHook(Hook):
         iteration = runner.iter + 1
         due = not self._by_epoch and iteration % self._interval == 0
         self._pending = self._notice_came(iteration) or due or self._pending
-        if self._pending and _stepped(runner):
+        if self._pending and _stepped(runner) and not self._validation_follows(runner, iteration):
             self._report(runner, iteration=iteration)
 
     def after_train(self, runner: Runner) -> None:
@@ -114,6 +140,22 @@ class ReportHook(Hook):
         if runner.iter > self._reported_iter:
             self._report(runner, iteration=runner.iter)
 
+    def _check_required(self, runner: Runner) -> None:
+        given = [*self._metrics, *(["loss"] if _loss(runner) else [])]
+        missing = [name for name in self._required if name not in given]
+        if missing:
+            raise ValueError(f"the validation gives no {missing[0]!r}; it gives {', '.join(given)}")
+
+    def _validation_follows(self, runner: Runner, iteration: int) -> bool:
+        """Whether a training without epochs is validated right after this iteration: the report waits for it."""
+        loop: Any = runner.train_loop
+        return (
+            not self._has_epochs
+            and runner.val_loop is not None
+            and iteration >= loop.val_begin
+            and (iteration % loop.val_interval == 0 or iteration == loop.max_iters)
+        )
+
     def _at_epoch_start(self, runner: Runner) -> bool:
         batches = len(runner.train_loop.dataloader)
         return self._has_epochs and bool(runner.iter == runner.epoch * batches)
@@ -121,9 +163,7 @@ class ReportHook(Hook):
     def _close_row(self, runner: Runner) -> None:
         """Add a row to the history."""
         row = {"epoch": runner.epoch, "iter": runner.iter, "time": time.time(), **self._metrics}
-        if "train/loss" in runner.message_hub.log_scalars:
-            row["loss"] = float(runner.message_hub.get_scalar("train/loss").current())
-        self._history.add(row)
+        self._history.add({**row, **_loss(runner)})
         self._metrics = {}
         self._closed_iter = runner.iter
 
@@ -145,13 +185,33 @@ class ReportHook(Hook):
             if get_rank() == 0:
                 self._history.write()
                 self._storage.upload(Path(runner.work_dir), self._name)
-            ray.train.report(
-                {**row, **place},
-                checkpoint=ray.train.Checkpoint.from_directory(folder),
-                checkpoint_dir_name=f"epoch_{runner.epoch}_iter_{iteration}",
-            )
+            self._hand_over({**row, **place}, folder)
         self._reported_iter = iteration
         self._pending = False
+
+    def _hand_over(self, metrics: dict[str, Any], folder: str) -> None:
+        ray.train.report(
+            metrics,
+            checkpoint=ray.train.Checkpoint.from_directory(folder),
+            checkpoint_dir_name=f"epoch_{metrics['epoch']}_iter_{metrics['iter']}",
+        )
+
+
+def _loss(runner: Runner) -> dict[str, float]:
+    """The smoothed loss, where there is one already."""
+    if "train/loss" not in runner.message_hub.log_scalars:
+        return {}
+    return {"loss": float(runner.message_hub.get_scalar("train/loss").current())}
+
+
+def _energy(runner: Runner) -> dict[str, float]:
+    """Energy per image of the spiking network, strict model, where this validation counted spikes."""
+    file = Path(runner.work_dir) / STATISTICS
+    if get_rank() or not file.is_file():
+        return {}
+    models = json.loads(file.read_text())["summary"].get("energy", [])
+    strict = [model["snn_mj"] for model in models if model["model"] == STRICT.name]
+    return {ENERGY: strict[0] * PJ_PER_MJ} if strict else {}
 
 
 def _own_file() -> str:

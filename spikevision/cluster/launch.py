@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from collections.abc import Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -90,8 +91,23 @@ def _run(
     from spikevision.cluster.nodes import check_nodes
     from spikevision.cluster.storage import Storage
 
-    saver = dict((config.get("default_hooks") or {}).get("checkpoint") or {})
-    shipped = {
+    saver = _saver(config)
+    shipped = ship(config, spec, cluster, storage_uri=storage_uri, name=name)
+    shipped["checkpoints"] = {
+        "interval": max(1, int(saver.get("interval", 1))),
+        "by_epoch": bool(saver.get("by_epoch", True)),
+    }
+    with session(cluster.address, cpus=local_cpus(cluster)) as ray, _interruptible():
+        check_nodes(ray, Storage(storage_uri))
+        gpus = check_size(ray, cluster)
+        fit(shipped, cluster, gpus=gpus, kept=retention(config))
+
+
+def ship(
+    config: Config, spec: RunSpec, cluster: ClusterSpec, *, storage_uri: str, name: str
+) -> dict[str, Any]:
+    """All that the processes of a training need, as plain values; how often they report is still to be added."""
+    return {
         "spec": spec,
         "config_text": _for_workers(config).pretty_text,
         "config_name": f"{Path(spec.config).stem}.py",
@@ -100,21 +116,47 @@ def _run(
         "name": name,
         "workers": list(cluster.workers),
         "batch_size": (config.get("train_dataloader") or {}).get("batch_size", 1),
-        "checkpoints": {
-            "interval": max(1, int(saver.get("interval", 1))),
-            "by_epoch": bool(saver.get("by_epoch", True)),
-        },
+        "options": {},
     }
-    with session(cluster.address, cpus=local_cpus(cluster)) as ray, _interruptible():
-        check_nodes(ray, Storage(storage_uri))
-        gpus = check_size(ray, cluster)
-        _fit(shipped, cluster, gpus=gpus, saver=saver, metric=task_of(config).metric)
 
 
-def _fit(
-    shipped: dict[str, Any], cluster: ClusterSpec, *, gpus: float, saver: dict, metric: str
+def _saver(config: Config) -> dict[str, Any]:
+    return dict((config.get("default_hooks") or {}).get("checkpoint") or {})
+
+
+def retention(config: Config) -> dict[str, Any]:
+    """Which checkpoints Ray keeps, as the config's checkpoint hook says it."""
+    saver = _saver(config)
+    best = saver.get("save_best")
+    best = best[0] if isinstance(best, (list, tuple)) else best  # Ray ranks by one metric
+    kept = int(saver.get("max_keep_ckpts", -1))
+    return {
+        "num_to_keep": kept if kept > 0 else None,
+        "checkpoint_score_attribute": task_of(config).metric if best == "auto" else best,
+        "checkpoint_score_order": "min" if saver.get("rule") == "less" else "max",
+    }
+
+
+def fit(
+    shipped: dict[str, Any],
+    cluster: ClusterSpec,
+    *,
+    gpus: float,
+    kept: dict[str, Any],
+    callbacks: Sequence[Any] = (),
 ) -> None:
-    """Run Ray's trainer to its end."""
+    """Run Ray's trainer to its end.
+
+    Args:
+        shipped: What :func:`ship` made.
+        cluster: Number of workers and of failures.
+        gpus: GPUs of each worker.
+        kept: What :func:`retention` gave.
+        callbacks: Callbacks of Ray Train.
+
+    Raises:
+        RuntimeError: Workers were lost too often; a mistake of the user that a worker found is raised as it is.
+    """
     from ray.train import (
         CheckpointConfig,
         FailureConfig,
@@ -131,9 +173,6 @@ def _fit(
     least, most = cluster.workers
     if least < most:  # how long to wait for a lost machine before going on without it
         os.environ.setdefault("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", "30")
-    best = saver.get("save_best")
-    best = best[0] if isinstance(best, (list, tuple)) else best  # Ray ranks by one metric
-    kept = int(saver.get("max_keep_ckpts", -1))
     trainer = TorchTrainer(
         train_loop,
         train_loop_config=shipped,
@@ -148,11 +187,8 @@ def _fit(
             storage_path=shipped["storage"],
             logging_config=LoggingConfig(log_level="WARNING"),  # type: ignore[call-arg]
             failure_config=FailureConfig(max_failures=cluster.max_failures),
-            checkpoint_config=CheckpointConfig(
-                num_to_keep=kept if kept > 0 else None,
-                checkpoint_score_attribute=metric if best == "auto" else best,
-                checkpoint_score_order="min" if saver.get("rule") == "less" else "max",
-            ),
+            checkpoint_config=CheckpointConfig(**kept),
+            callbacks=list(callbacks),
         ),
     )
     try:

@@ -30,7 +30,7 @@ def require_ray() -> None:
 
 
 @contextmanager
-def session(address: str, *, cpus: int | None = None) -> Iterator[Any]:
+def session(address: str, *, cpus: int | None = None, show_logs: bool = True) -> Iterator[Any]:
     """Ray, started or attached to, with token authentication in any case.
 
     A process that is connected already stays so, whatever the address: its Ray is used and left running.
@@ -38,6 +38,7 @@ def session(address: str, *, cpus: int | None = None) -> Iterator[Any]:
     Args:
         address: ``local``, ``auto`` or ``HOST:PORT``.
         cpus: CPUs that our own Ray counts with; None for those of the machine.
+        show_logs: Whether what the processes print appears here.
 
     Yields:
         The ``ray`` module.
@@ -65,15 +66,15 @@ def session(address: str, *, cpus: int | None = None) -> Iterator[Any]:
     ray = network.import_ray()
     try:
         if address == "local":
-            _start(ray, cpus)
+            _start(ray, cpus, show_logs)
         else:
-            _attach(ray, address)
+            _attach(ray, address, show_logs)
         yield ray
     finally:
         ray.shutdown()  # ends our own Ray; from another one it only takes leave
 
 
-def _start(ray: Any, cpus: int | None) -> None:
+def _start(ray: Any, cpus: int | None, show_logs: bool) -> None:
     """Start a Ray of our own that other machines have no business with."""
     ray.init(
         address="local",
@@ -83,17 +84,18 @@ def _start(ray: Any, cpus: int | None) -> None:
         dashboard_host=LOOPBACK,
         dashboard_port=_free_port(),
         object_store_memory=OBJECT_STORE_BYTES,
+        log_to_driver=show_logs,
         logging_level="ERROR",
     )
 
 
-def _attach(ray: Any, address: str) -> None:
+def _attach(ray: Any, address: str, show_logs: bool) -> None:
     from spikevision.cluster.network import ask_head
 
     try:
         if address != "auto":
             ask_head(address)
-        ray.init(address=address, logging_level="ERROR")
+        ray.init(address=address, log_to_driver=show_logs, logging_level="ERROR")
     except ConnectionError as error:
         if address == "auto":
             raise ValueError(

@@ -40,6 +40,11 @@ class Storage:
             return f"{self.path}/{name}"
         return f"{self.uri.partition('?')[0].rstrip('/')}/{name}"
 
+    def below(self, name: str) -> str:
+        """URI of a folder here, options included: ``Storage(storage.below("a"))`` is the storage of that folder."""
+        base, question, options = self.uri.partition("?")
+        return f"{base.rstrip('/')}/{name}{question}{options}"
+
     def read(self, name: str) -> bytes | None:
         """Content of a file; None when there is none."""
         try:

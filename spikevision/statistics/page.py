@@ -19,6 +19,7 @@ body { margin: 0 auto; max-width: 72rem; padding: 1rem; font: 16px/1.5 system-ui
 h1 { font-size: 1.6rem; } h2 { font-size: 1.25rem; margin-top: 2.2rem; } h3 { font-size: 1.05rem; overflow-wrap: anywhere; }
 p, li { overflow-wrap: anywhere; } .soft { color: var(--soft); }
 .scroll { overflow-x: auto; border: 1px solid var(--line); border-radius: 8px; background: var(--card); }
+.wide { min-width: 44rem; } .wide .chart { margin: 0; border: 0; }
 .tall { max-height: 34rem; overflow-y: auto; }
 .chart { border: 1px solid var(--line); border-radius: 8px; background: var(--card); margin: .8rem 0; min-width: 0; }
 .tiles { display: grid; grid-template-columns: repeat(auto-fill, minmax(8.5rem, 1fr)); gap: .8rem; margin: .8rem 0 1.6rem; }

@@ -2,7 +2,10 @@
 
 from spikevision.tasks.spec import TaskSpec
 
-__all__ = ["TASKS", "TaskSpec", "task_of_scope"]
+__all__ = ["ENERGY", "TASKS", "TaskSpec", "task_of_scope"]
+
+ENERGY = "energy_pj"  # of the spiking network, per image; of every task where spikes are counted
+COMMON = (ENERGY, "loss")
 
 TASKS = {
     task.name: task
@@ -12,7 +15,14 @@ TASKS = {
             scope="mmpretrain",
             metric="accuracy/top1",
             headlines=("accuracy/top1",),
-            units={"accuracy/": "%", "single-label/": "%", "time": "s", "data_time": "s"},
+            metrics=("accuracy/*", "single-label/*", "multi-label/*", *COMMON),
+            units={
+                ENERGY: "pJ",
+                "accuracy/": "%",
+                "single-label/": "%",
+                "time": "s",
+                "data_time": "s",
+            },
         ),
         TaskSpec(
             name="detection",
@@ -20,14 +30,23 @@ TASKS = {
             metric="coco/bbox_mAP",  # a share, 0 to 1
             headlines=("coco/bbox_mAP_50", "coco/segm_mAP_50"),
             to_percent=100.0,
-            units={"time": "s", "data_time": "s"},
+            metrics=("coco/*", "pascal_voc/*", *COMMON),
+            units={ENERGY: "pJ", "time": "s", "data_time": "s"},
         ),
         TaskSpec(
             name="segmentation",
             scope="mmseg",
             metric="mIoU",
             headlines=("mIoU",),
-            units={"mIoU": "%", "mAcc": "%", "aAcc": "%", "time": "s", "data_time": "s"},
+            metrics=("aAcc", "mIoU", "mAcc", "mDice", "mFscore", "mPrecision", "mRecall", *COMMON),
+            units={
+                ENERGY: "pJ",
+                "mIoU": "%",
+                "mAcc": "%",
+                "aAcc": "%",
+                "time": "s",
+                "data_time": "s",
+            },
         ),
     )
 }

@@ -15,6 +15,7 @@ class TaskSpec:
         metric: Key of the metric that judges a model.
         greater_is_better: Direction of that metric.
         headlines: Metrics that a reader looks at first, where a model has them.
+        metrics: What a validation can give, as patterns of names.
         to_percent: Factor that makes a headline percent.
         units: Prefix of a metric key -> unit of its value.
     """
@@ -24,6 +25,7 @@ class TaskSpec:
     metric: str
     greater_is_better: bool = True
     headlines: tuple[str, ...]
+    metrics: tuple[str, ...]
     to_percent: float = 1.0
     units: Mapping[str, str] = field(default_factory=dict)
 

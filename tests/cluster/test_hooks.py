@@ -4,6 +4,7 @@ import json
 import shutil
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import ray.train
 import torch
@@ -116,6 +117,48 @@ def test_a_training_without_epochs_is_reported_by_iterations(run, reports, tmp_p
     )
     assert [report.metrics["iter"] for report in reports] == [4, 8, 9]
     assert [row["iter"] for row in history(tmp_path)] == [3, 6, 9]
+
+
+def test_a_report_that_is_due_with_a_validation_waits_for_its_metrics(run, reports):
+    """A trial of a sweep is judged by what this validation found, not by the one before."""
+    run(
+        interval=3,
+        by_epoch=False,
+        train_cfg={
+            "_delete_": True,
+            "type": "IterBasedTrainLoop",
+            "max_iters": 8,
+            "val_interval": 3,
+        },
+        **{"train_dataloader.sampler": {"type": "InfiniteSampler", "shuffle": True}},
+        param_scheduler=None,
+    )
+    assert [report.metrics["iter"] for report in reports] == [3, 6, 8]
+    assert all("accuracy/top1" in report.metrics for report in reports)
+
+
+def test_metrics_of_numpy_reach_the_history_and_a_missing_one_is_named(tmp_path, monkeypatch):
+    """mmseg's metrics are NumPy numbers, some in float32, which JSON does not take."""
+    logged = SimpleNamespace(log_scalars={})
+    runner = SimpleNamespace(work_dir=str(tmp_path), epoch=1, iter=5, message_hub=logged)
+    settings = {"name": "one", "interval": 1, "by_epoch": True, "restored": None}
+    hook = ReportHook(Storage(str(tmp_path / "runs")), **settings, required=["mIoU"])
+    hook.after_val_epoch(runner, {"mIoU": np.float32(0.5)})
+    hook._close_row(runner)
+    hook._history.write()
+    assert history(tmp_path)[0]["mIoU"] == 0.5
+    with pytest.raises(ValueError, match="the validation gives no 'mIoU'; it gives aAcc"):
+        hook.after_val_epoch(runner, {"aAcc": 0.5})
+
+
+def test_spikes_that_were_counted_become_energy(run, reports):
+    """1e9 pJ are one mJ, of the model that counts each operation."""
+    run(interval=3, model=SPIKING, custom_hooks=[{"type": "spikevision.SpikeStatisticsHook"}])
+    (report,) = reports
+    (statistics,) = report.folder.parents[1].glob("work/*/statistics.json")
+    models = json.loads(statistics.read_text())["summary"]["energy"]
+    (strict,) = [model["snn_mj"] for model in models if model["model"] == "strict 45 nm"]
+    assert report.metrics["energy_pj"] == strict * 1e9 > 0
 
 
 def test_a_run_goes_on_from_a_report_within_an_epoch_as_if_nothing_had_happened(

@@ -9,7 +9,7 @@ import yaml
 from spikevision.jobs.config import load_config
 
 ROOT = Path(__file__).parents[2]
-CONFIGS = sorted(p for p in (ROOT / "configs").rglob("*.py") if "_base_" not in p.parts)
+CONFIGS = sorted(p for p in (ROOT / "configs").rglob("*.py") if not {"_base_", "sweeps"} & set(p.parts))
 METAFILES = sorted((ROOT / "configs").rglob("metafile.yml"))
 STATUSES = {"trained here", "official weights", "quoted from paper", "not trained yet"}
 # <model>_t<time steps>_<GPUs>xb<batch per GPU>-<epochs>e or <iterations>k_<data>.py

@@ -1,0 +1,2 @@
+# Time steps x threshold x surrogate for segmentation. All numbers are ours.
+_base_ = ['./steps-threshold-surrogate_classification.py']

@@ -1,0 +1,202 @@
+import csv
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from tiny_training import CONFIG, SPIKING
+
+from spikevision.cluster.spec import ClusterSpec
+from spikevision.cluster.sweep import sweep
+from spikevision.jobs.spec import RunSpec
+
+RATES = [2e-3, 1e-3, 5e-4, 2e-4, 1e-4, 5e-5, -1.0, 2e-5, 1e-5, 5e-6, 2e-6, 1e-6]
+HELD = """
+import sys, time
+from spikevision.cluster.session import session
+with session(sys.argv[1]):
+    where = {"address": sys.argv[1]}
+    from ray.util.state import list_actors, list_placement_groups
+    for _ in range(60):  # the last of them are on their way out when a driver has gone
+        held = list_actors(**where, filters=[("state", "!=", "DEAD")]) + list_placement_groups(**where, filters=[("state", "!=", "REMOVED")])
+        if not held:
+            break
+        time.sleep(0.5)
+    print([str(each) for each in held])
+"""
+
+
+@pytest.fixture
+def tiny(pictures, tmp_path) -> Path:
+    """The tiny training of a spiking network, three epochs of five steps."""
+    model = {key: value for key, value in SPIKING.items() if key != "_delete_"}
+    path = tmp_path / "tiny.py"
+    path.write_text(CONFIG.format(root=pictures, imports=[], hooks=[]) + f"model = {model!r}\n")
+    return path
+
+
+@pytest.fixture
+def space(tmp_path):
+    """Write a space."""
+
+    def write(text: str) -> Path:
+        path = tmp_path / "space.py"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def trials(tmp_path):
+    """The trials that a sweep of this test has written down."""
+
+    def read() -> list[dict]:
+        path = tmp_path / "runs" / "one" / "sweep.json"
+        return json.loads(path.read_text())["trials"] if path.exists() else []
+
+    return read
+
+
+@pytest.fixture
+def assert_nothing_is_held(ray_address, ray_environment, loopback):
+    """That no actor and no placement group is left in the Ray of the tests."""
+
+    def check() -> None:
+        done = subprocess.run(
+            [*loopback, sys.executable, "-c", HELD, ray_address],
+            env=ray_environment,
+            capture_output=True,
+            text=True,
+        )
+        assert done.stdout.strip().splitlines()[-1] == "[]", done.stdout + done.stderr[-2000:]
+
+    return check
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_a_sweep_whose_driver_is_killed_is_restored_and_leaves_nothing_behind(
+    tiny, space, trials, spikevision, ray_environment, ray_address, tmp_path, assert_nothing_is_held
+):
+    moves = space(
+        f"space = {{'optim_wrapper.optimizer.lr': dict(type='choice', values={RATES})}}\n"
+        "search = dict(type='grid', concurrent=2)\nscheduler = dict(type='asha', factor=2)"
+    )
+    command = spikevision("sweep", tiny, moves, "--address", ray_address, "--name", "one")
+    command += ["--storage", str(tmp_path / "runs"), "--max-failures", "0"]
+
+    def run(*words: str):
+        return subprocess.run(
+            [*command, *words], env=ray_environment, capture_output=True, text=True
+        )
+
+    driver = subprocess.Popen(command, env=ray_environment)
+    end = time.monotonic() + 400
+    while sum(row["status"] in ("finished", "stopped") for row in trials()) < 2:
+        assert driver.poll() is None, "ended too early"
+        assert time.monotonic() < end
+        time.sleep(0.2)
+    second = run("--restore")
+    assert second.returncode == 2
+    assert "is driven by process" in second.stderr
+    driver.kill()
+    driver.wait()
+    done_before = {row["trial"]: row for row in trials() if row["status"] == "finished"}
+    again = run()
+    assert again.returncode == 2
+    assert "--restore goes on with it" in again.stderr
+
+    restored = run("--restore")
+    assert restored.returncode == 0, restored.stdout[-3000:] + restored.stderr[-3000:]
+    rows = trials()
+    assert sorted(row["values"]["optim_wrapper.optimizer.lr"] for row in rows) == sorted(RATES)
+    (failed,) = [row for row in rows if row["status"] == "failed"]
+    assert failed["error"] == "ValueError: Invalid learning rate: -1.0"
+    assert "failed: ValueError: Invalid learning rate: -1.0" in restored.stdout
+    rest = [row for row in rows if row is not failed]
+    assert {row["status"] for row in rest} == {"finished", "stopped"}
+    assert all({"accuracy/top1", "energy_pj"} <= row["metrics"].keys() for row in rest)
+    assert all(row["metrics"]["energy_pj"] > 0 for row in rest)
+    assert all(Path(row["checkpoint"], "checkpoint.pth").is_file() for row in rest)
+    assert [row for row in rows if row["trial"] in done_before] == list(done_before.values())
+    folder = tmp_path / "runs" / "one"
+    assert len(list(csv.DictReader((folder / "sweep.csv").open()))) == len(RATES)
+    assert "Best trial" in (folder / "sweep.html").read_text()
+    assert_nothing_is_held()
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_trials_with_workers_of_their_own_free_their_places_when_they_are_stopped(
+    tiny, space, trials, spikevision, ray_environment, ray_address, tmp_path, assert_nothing_is_held
+):
+    moves = space(
+        "space = {'optim_wrapper.optimizer.lr': dict(type='grid', values=[2e-3, 1e-9])}\n"
+        "search = dict(type='grid', concurrent=1)\nscheduler = dict(type='asha', factor=2)\n"
+        "objectives = {'loss': 'min'}"
+    )
+    done = subprocess.run(
+        spikevision("sweep", tiny, moves, "--address", ray_address, "--workers", 2, "--name", "one")
+        + ["--storage", str(tmp_path / "runs")],
+        env=ray_environment,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    good, bad = trials()
+    assert (good["status"], good["step"]) == ("finished", 3)
+    assert (bad["status"], bad["step"]) == ("stopped", 1)
+    assert "energy_pj" not in good["metrics"]
+    last = Path(good["checkpoint"])
+    assert {path.name for path in last.iterdir()} >= {"checkpoint.pth", "process_1_of_2.pt"}
+    assert_nothing_is_held()
+
+
+LR = "space = {'optim_wrapper.optimizer.lr': dict(type='choice', values=[0.1])}\n"
+
+
+def refused(tiny: Path, moves: Path, tmp_path: Path, **kwargs) -> None:
+    """Ask for a sweep that must not get as far as Ray."""
+    restore = kwargs.pop("restore", False)
+    cluster = ClusterSpec(storage=str(tmp_path / "runs"), **kwargs)
+    sweep(RunSpec(config=str(tiny)), moves, cluster, restore=restore)
+
+
+def test_a_field_that_the_config_does_not_have_is_refused_before_anything_starts(
+    tiny, space, tmp_path
+):
+    moves = space("space = {'optim_wrapper.optimiser.lr': dict(type='choice', values=[1])}")
+    with pytest.raises(
+        ValueError,
+        match=r"no field 'optim_wrapper.optimiser.lr'; nearest are 'optim_wrapper.optimizer",
+    ):
+        refused(tiny, moves, tmp_path)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_there_has_to_be_a_sweep_to_restore(tiny, space, tmp_path):
+    with pytest.raises(FileNotFoundError, match="none holds no run"):
+        refused(tiny, space(LR), tmp_path, name="none", restore=True)
+    with pytest.raises(ValueError, match="--restore needs the --name"):
+        refused(tiny, space(LR), tmp_path, restore=True)
+
+
+def test_a_name_belongs_to_one_config_and_one_space(tiny, space, tmp_path, monkeypatch):
+    monkeypatch.setattr("spikevision.cluster.sweep._run", lambda *args, **kwargs: None)
+    refused(tiny, space(LR), tmp_path, name="one")
+    with pytest.raises(ValueError, match="--restore goes on with it"):
+        refused(tiny, space(LR), tmp_path, name="one")
+    refused(tiny, space(LR), tmp_path, name="one", restore=True)
+    with pytest.raises(ValueError, match=r"another config .*0\.2"):
+        refused(tiny, space(LR.replace("0.1", "0.2")), tmp_path, name="one", restore=True)
+
+
+def test_a_config_without_a_validation_is_refused(tiny, space, tmp_path):
+    tiny.write_text(
+        tiny.read_text() + "val_cfg = None\nval_dataloader = None\nval_evaluator = None\n"
+    )
+    with pytest.raises(ValueError, match="a training that is validated"):
+        refused(tiny, space(LR), tmp_path)
