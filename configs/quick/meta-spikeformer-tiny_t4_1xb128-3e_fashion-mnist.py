@@ -4,6 +4,6 @@ model = dict(backbone=dict(time_steps=4))
 optim_wrapper = dict(optimizer=dict(lr=1e-3))  # a third of the rate from scratch
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=100),
-    dict(type='CosineAnnealingLR', T_max=2, by_epoch=True, begin=0, end=2, convert_to_iter_based=True),
+    dict(type='CosineAnnealingLR', T_max=3, by_epoch=True, begin=0, end=3, convert_to_iter_based=True),
 ]
-train_cfg = dict(max_epochs=2)
+train_cfg = dict(max_epochs=3)
