@@ -57,6 +57,7 @@ MODELS = LibraryAwareRegistry(
         "spikevision.heads.detection": "mmdet",
         "spikevision.heads.segmentation": "mmseg",
         "spikevision.distillation": None,
+        "spikevision.conversion.mm_model": None,
     },
 )
 DATASETS = LibraryAwareRegistry(

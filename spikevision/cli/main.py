@@ -13,6 +13,7 @@ VERBS = {
     "test": "spikevision.cli.test",
     "sweep": "spikevision.cli.sweep",
     "infer": "spikevision.cli.infer",
+    "convert": "spikevision.cli.convert",
     "find-lr": "spikevision.cli.find_lr",
     "prepare": "spikevision.cli.prepare",
     "import": "spikevision.cli.import_",

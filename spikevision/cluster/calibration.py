@@ -1,26 +1,40 @@
-"""Calibrate a conversion on Ray: each batch is counted by some actor, and whole counts add up to the bit."""
+"""Convert on Ray: calibration batches are counted by actors, and whole counts add up to the bit."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
+import torch
 from torch import nn
 
 from spikevision.cluster.launch import local_cpus
 from spikevision.cluster.pool import Pool
 from spikevision.cluster.session import session
 from spikevision.cluster.spec import ClusterSpec
-from spikevision.conversion import STAConfig, Statistics
+from spikevision.conversion import Statistics
 from spikevision.conversion import calibrate as in_this_process
+from spikevision.jobs import convert as job
+from spikevision.jobs.spec import RunResult, RunSpec
+
+
+def convert(spec: RunSpec, cluster: ClusterSpec) -> RunResult:
+    """Convert as :func:`spikevision.jobs.convert.convert` does, with the calibration over actors.
+
+    Args:
+        spec: As there; the data is read on this machine.
+        cluster: Size and place.
+    """
+    return job.convert(spec, calibrate=partial(calibrate, cluster=cluster))
 
 
 def calibrate(
     model: nn.Module,
     batches: Iterable[Any],
-    config: STAConfig | None = None,
     *,
-    rules: Mapping[str, STAConfig | None] | None = None,
-    preprocessing: str = "",
     cluster: ClusterSpec,
+    start: Statistics | None = None,
+    after_batch: Callable[[Statistics], object] | None = None,
+    **settings: Any,
 ) -> Statistics:
     """Like :func:`spikevision.conversion.calibrate`, with the batches over actors.
 
@@ -29,32 +43,38 @@ def calibrate(
     Args:
         model: The prepared network; a copy goes to each actor.
         batches: As for a calibration in this process. The batches are what is spread, so give several.
-        config: Settings.
-        rules: Config by module name.
-        preprocessing: What was done to the images.
         cluster: Size and place.
+        start: Statistics to go on from.
+        after_batch: Called with what has been counted after every batch, in their order.
+        settings: The others of a calibration in this process.
 
     Raises:
         ValueError: There is no batch, a value is not finite, a function has no handler, or the cluster is not right.
         RuntimeError: An actor died more often than ``max_failures``.
     """
-    settings: dict[str, Any] = {"config": config, "rules": rules, "preprocessing": preprocessing}
     units = list(batches)
     if not units:
-        return in_this_process(model, units, **settings)  # says what is wrong
+        return in_this_process(model, units, start=start, **settings)  # says what is wrong
     with session(cluster.address, cpus=local_cpus(cluster)) as ray:
-        shipped = {"model": model, "settings": settings}
-        return Statistics.merge(Pool(ray, cluster).map(CalibrationWorker, shipped, units))
+        shipped = {"model": model, "settings": settings, "threads": torch.get_num_threads()}
+        whole = start
+        for part in Pool(ray, cluster).map(CalibrationWorker, shipped, units):
+            whole = Statistics.merge([whole, part]) if whole else part
+            if after_batch is not None:
+                after_batch(whole)
+    assert whole is not None
+    return whole
 
 
 class CalibrationWorker:
     """In an actor: counts one batch after the other.
 
     Args:
-        shipped: Model and settings.
+        shipped: Model, settings and number of threads.
     """
 
     def __init__(self, shipped: dict[str, Any]) -> None:
+        torch.set_num_threads(shipped["threads"])
         self._shipped = shipped
 
     def run(self, index: int, batch: Any) -> Statistics:

@@ -5,6 +5,7 @@ mmengine's checkpoints hold a handful that are not (a history of log values, Num
 the list, and turns torch's refusals, which advise switching the guard off, into errors that say what is wrong.
 """
 
+import json
 import pickle
 import re
 from collections.abc import Callable
@@ -93,7 +94,8 @@ def safe_load(path: str | PathLike[str], map_location: MapLocation = "cpu") -> d
     """Read a checkpoint without executing anything in it.
 
     Args:
-        path: Checkpoint file, written by mmengine or ``torch.save`` (zip or the older format).
+        path: Checkpoint file, written by mmengine or ``torch.save`` (zip or the older format), or safetensors, which
+            are known by their content.
         map_location: Device for the tensors, as for ``torch.load``.
 
     Returns:
@@ -108,6 +110,8 @@ def safe_load(path: str | PathLike[str], map_location: MapLocation = "cpu") -> d
     path = Path(path).expanduser()
     if not path.is_file():
         raise FileNotFoundError(f"there is no checkpoint file {path}")
+    if _is_safetensors(path):
+        return _read_safetensors(path, map_location)
     try:
         checkpoint = torch.load(path, map_location=map_location, weights_only=True)
     except pickle.UnpicklingError as error:
@@ -121,6 +125,28 @@ def safe_load(path: str | PathLike[str], map_location: MapLocation = "cpu") -> d
             f"{path} holds a {type(checkpoint).__name__}; a checkpoint is a dictionary, of tensors or with 'state_dict'"
         )
     return checkpoint
+
+
+def _is_safetensors(path: Path) -> bool:
+    """Whether a file begins as safetensors do: the length of a header in eight bytes, and its opening brace."""
+    with open(path, "rb") as file:
+        head = file.read(9)
+    return head[8:] == b"{" and 8 + int.from_bytes(head[:8], "little") <= path.stat().st_size
+
+
+def _read_safetensors(path: Path, map_location: MapLocation) -> dict[str, Any]:
+    """A checkpoint with ``state_dict`` and, where the file has one, ``meta``."""
+    from safetensors import safe_open
+
+    try:
+        with safe_open(path, "pt") as file:
+            meta = json.loads((file.metadata() or {}).get("meta", "{}"))
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except Exception as error:
+        raise CheckpointError(_damage(path, error)) from error
+    if isinstance(map_location, (str, torch.device)):
+        state = {name: value.to(map_location) for name, value in state.items()}
+    return {"state_dict": state, "meta": meta}
 
 
 def _refusal(path: Path, message: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
@@ -95,6 +95,8 @@ def calibrate(
     *,
     rules: Mapping[str, STAConfig | None] | None = None,
     preprocessing: str = "",
+    start: Statistics | None = None,
+    after_batch: Callable[[Statistics], object] | None = None,
 ) -> Statistics:
     """Run the ANN on some batches and count what its functions see.
 
@@ -106,12 +108,17 @@ def calibrate(
         config: Settings; what is counted depends on ``neuron``, ``operators`` and ``encode_products``.
         rules: As for :func:`convert`.
         preprocessing: What was done to the images.
+        start: Statistics to go on from; they are added to. None begins from nothing.
+        after_batch: Called with what has been counted after every batch.
 
     Raises:
-        ValueError: If there is no batch, a value is not finite, or a function has no handler.
+        ValueError: If there is no batch, a value is not finite, a function has no handler, or ``start`` belongs to
+            another model or preprocessing.
     """
     every = Rules(config or STAConfig(), rules)
-    statistics = Statistics(fingerprint(model), preprocessing)
+    own = fingerprint(model)
+    statistics = start or Statistics(own, preprocessing)
+    statistics.check(model=own, preprocessing=preprocessing)
     counting = partial(Simulation, model, every, Phase.CALIBRATE, statistics=statistics)
     stop_following, unlink = follow(model), link_stages(model)
     try:
@@ -120,6 +127,8 @@ def calibrate(
             for _ in answers(model, counting, args, kwargs, [1]):
                 pass
             statistics.images += _images_in(model, args, kwargs)
+            if after_batch is not None:
+                after_batch(statistics)
     finally:
         unlink()
         stop_following()

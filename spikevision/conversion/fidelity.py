@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
@@ -84,7 +84,7 @@ def classification_fidelity(
 
 
 def layer_fidelity(
-    snn: SpikingModel, x: Any, *, at: Sequence[int]
+    snn: SpikingModel, x: Any, *, at: Sequence[int], entry: Callable | None = None
 ) -> dict[str, dict[int, dict[str, float]]]:
     """Running means against the ANN at every converted function.
 
@@ -92,6 +92,7 @@ def layer_fidelity(
         snn: Converted model.
         x: What the ANN takes; a few images.
         at: Steps.
+        entry: What is run, a method of the ANN; None runs all of it.
 
     Returns:
         Function -> step -> ``snr_db`` and ``cosine`` of its output in the network, and ``own_snr_db``: of the function
@@ -103,7 +104,7 @@ def layer_fidelity(
     def keep(name: str, mean: Tensor) -> None:
         wanted[name] = mean.clone()
 
-    reference = Simulation(snn.model, snn.rules, Phase.CALIBRATE, statistics=Statistics(""))
+    reference = Simulation(snn.model, snn.rules, Phase.CALIBRATE, statistics=Statistics(""), entry=entry)
     reference.on_stream = keep
     for _ in simulate(reference, args, kwargs, 1):
         pass
@@ -121,9 +122,9 @@ def layer_fidelity(
             table[name][alone.t]["own_snr_db"] = snr_db(wanted[name], mean)
         return wanted[name].clone()
 
-    together = Simulation(snn.model, snn.rules, Phase.SPIKES)
+    together = Simulation(snn.model, snn.rules, Phase.SPIKES, entry=entry)
     together.on_stream = compare
-    alone = Simulation(snn.model, snn.rules, Phase.SPIKES)
+    alone = Simulation(snn.model, snn.rules, Phase.SPIKES, entry=entry)
     alone.on_stream = compare_alone
     for simulation in (together, alone):
         for _ in simulate(simulation, args, kwargs, max(at)):

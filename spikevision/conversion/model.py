@@ -14,7 +14,7 @@ from spikevision.conversion.rules import Rules
 from spikevision.conversion.runs import as_arguments, check_steps
 from spikevision.conversion.simulation import Simulation, follow
 from spikevision.conversion.site import Events, Phase
-from spikevision.conversion.staged import answers, is_task_data, link_stages, predict
+from spikevision.conversion.staged import Preprocessed, answers, is_task_data, link_stages, predict
 
 __all__ = ["SpikingModel"]
 
@@ -64,6 +64,12 @@ class SpikingModel(nn.Module):
         return self(**data)
 
     val_step = test_step
+
+    def predict(self, inputs: Any, data_samples: list | None) -> Any:
+        """Predictions of an mm model after ``time_steps`` steps, for inputs that its data preprocessor has made."""
+        data = Preprocessed(inputs=inputs, data_samples=data_samples)
+        [(_, output)] = self._answers(Phase.SPIKES, (), data, [self.time_steps])
+        return output
 
     def run(
         self, x: Any, time_steps: int | None = None, *, at: Sequence[int] | None = None

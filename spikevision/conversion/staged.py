@@ -30,7 +30,7 @@ from torch import nn
 from spikevision.conversion.runs import simulate
 from spikevision.conversion.simulation import Simulation, running
 
-__all__ = ["answers", "is_task_data", "link_stages", "predict"]
+__all__ = ["Preprocessed", "answers", "is_task_data", "link_stages", "predict"]
 
 HEADS = ("rpn_head", "bbox_head", "head")  # whose forward ends the first stage
 _READING: ContextVar[StagedRun | None] = ContextVar("reading", default=None)
@@ -73,13 +73,17 @@ def predict(model: Any, data: dict[str, Any]) -> Any:
     return model(**data, mode="predict")
 
 
+class Preprocessed(dict[str, Any]):
+    """What the model's data preprocessor has made of what a dataloader yields."""
+
+
 class StagedRun:
     """One call of an mm model in predict mode.
 
     Args:
         model: The model, with its stages linked.
         simulation: Makes the simulation of a stage; gets ``entry``, the function to run.
-        data: What a dataloader yields: ``inputs`` and ``data_samples``.
+        data: What a dataloader yields: ``inputs`` and ``data_samples``; or :class:`Preprocessed`.
         at: Steps of the read-outs.
     """
 
@@ -94,7 +98,7 @@ class StagedRun:
         self.model = model
         self.simulation = simulation
         self.at = sorted(set(at))
-        self.data = model.data_preprocessor(data, False)
+        self.data = data if isinstance(data, Preprocessed) else model.data_preprocessor(data, False)
         self.t = 0
         self._links = _links_of(model)
         self._kept: list[

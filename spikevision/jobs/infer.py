@@ -1,6 +1,5 @@
 """The infer job: predictions as JSON, and annotated pictures, for an image, a video or a folder of them."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -10,16 +9,15 @@ from typing import Any, cast
 import torch
 from mmengine.dataset import pseudo_collate
 from mmengine.device import get_device
-from rich.console import Console
-from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
 from spikevision.jobs.classes import classes_of
 from spikevision.jobs.files import write_json
 from spikevision.jobs.infer_reader import Reader
 from spikevision.jobs.infer_task import Predictions, Setting
 from spikevision.jobs.media import Medium, count_shots, find_media, picture_writer, shots_of
+from spikevision.jobs.progress import progress
 from spikevision.jobs.record import RunRecord
-from spikevision.jobs.run_dir import RECORD
+from spikevision.jobs.run_dir import checked_output
 from spikevision.jobs.runtime import build_model, prepare, recorded
 from spikevision.jobs.spec import RunResult, RunSpec, Status
 from spikevision.jobs.stop import StopRequest
@@ -55,7 +53,7 @@ def infer(spec: RunSpec) -> RunResult:
     if spec.checkpoint is None or spec.inputs is None:
         raise ValueError("infer needs a checkpoint and an image, a video or a folder of them")
     media = find_media(Path(spec.inputs))
-    output = _checked_output(spec.output)
+    output = checked_output(spec.output, job="infer")
     with StopRequest() as request:
         job = prepare(spec)
         task = _task_class(job.task.name)
@@ -83,17 +81,6 @@ def infer(spec: RunSpec) -> RunResult:
 def _task_class(name: str) -> type[Predictions]:
     module, predictions = TASKS[name]
     return cast(type[Predictions], getattr(import_module(module), predictions))
-
-
-def _checked_output(output: str | None) -> Path | None:
-    """The folder for the results; refused where it is the run folder of another job, whose record would be lost."""
-    if output is None:
-        return None
-    record = Path(output) / RECORD
-    job = json.loads(record.read_text()).get("job") if record.is_file() else "infer"
-    if job != "infer":
-        raise ValueError(f"output {output!r} is the folder of a {job} run: give another folder")
-    return Path(output)
 
 
 def _result(
@@ -135,7 +122,7 @@ class Work:
 
     def run(self, media: list[Medium], request: StopRequest) -> None:
         """Predict on all media, until asked to stop."""
-        with _progress() as bar:
+        with progress() as bar:
             line = bar.add_task("predicting", total=count_shots(media))
             for medium in media:
                 try:
@@ -171,10 +158,3 @@ class Work:
                 picture = {"picture": f"{PICTURES}/{medium.picture}"}
                 self.found.append({"image": str(medium.path), **frame, **entry, **picture})
                 yield
-
-
-def _progress() -> Progress:
-    """A bar on the error output; none where that is no terminal."""
-    console = Console(stderr=True)
-    columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)

@@ -1,4 +1,4 @@
-"""Two fields of ours at the top of any config: ``time_steps`` and ``init_from``.
+"""Fields of ours at the top of any config: ``time_steps`` and ``init_from``; ``conversion`` is read by its job.
 
 ``time_steps = 4`` sets T of the network's backbone, wherever it stands. ``init_from = CHECKPOINT`` starts training from
 weights of the same network, trained at any T (no weight depends on it), and refuses those of another network.
@@ -14,7 +14,7 @@ from mmengine.registry import MODELS
 from spikevision.jobs.run_dir import last_checkpoint
 from spikevision.jobs.weights import check_fits, read_checkpoint
 
-FIELDS = ("init_from", "time_steps")
+FIELDS = ("conversion", "init_from", "time_steps")
 DISTILLATION_HEAD = "head.fc_distillation."  # the one part that may start untrained
 
 

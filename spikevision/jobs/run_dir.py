@@ -1,5 +1,6 @@
 """Run folders ``<base>/<time>``: made for a new run, found again for one that goes on."""
 
+import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,23 @@ def new_run_dir(base: Path) -> Path:
             continue
         return run_dir
     raise FileExistsError(f"{base} already holds a thousand runs of {stamp}")
+
+
+def checked_output(output: str | Path | None, *, job: str) -> Path | None:
+    """The folder that a user named for the results of a job.
+
+    Raises:
+        ValueError: It is the run folder of another kind of job, whose record would be lost.
+    """
+    if output is None:
+        return None
+    record = Path(output) / RECORD
+    found = json.loads(record.read_text()).get("job") if record.is_file() else job
+    if found != job:
+        raise ValueError(
+            f"output {str(output)!r} is the folder of a {found} run: give another folder"
+        )
+    return Path(output)
 
 
 def find_resume_point(resume: bool | str, *, base: Path) -> ResumePoint:

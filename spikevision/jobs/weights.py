@@ -30,6 +30,10 @@ def load_weights(model: nn.Module, path: str | Path) -> dict[str, Any]:
     """
     checkpoint = read_checkpoint(path)
     state = _unprefixed(checkpoint.get("state_dict", checkpoint))
+    if hasattr(
+        unwrapped(model), "adopt"
+    ):  # a converted network takes its shape from its checkpoint
+        cast(Any, unwrapped(model)).adopt(state)
     check_fits(model, state, path=path)
     load_state_dict(unwrapped(model), state, strict=True)
     return checkpoint

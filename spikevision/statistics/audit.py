@@ -12,6 +12,7 @@ from spikevision.layers import DepthwiseSeparableBN, RepConvBN, SpikingResidual,
 from spikevision.neurons import unroll_
 from spikevision.statistics.record import Entry, Record
 from spikevision.statistics.recorder import SpikeRecorder
+from spikevision.statistics.self_counting import SelfCounting
 from spikevision.statistics.tensor_summary import Kind
 
 __all__ = ["Finding", "audit", "audit_calls", "breaks_rule"]
@@ -25,6 +26,7 @@ SEP_CONV = (
 FIRST = "first layer: it encodes the input, which is no spikes"
 SEW = "receives sums of spikes (SEW shortcut)"
 INTEGERS = "receives small integers; those of integer neurons become spikes by unroll_(model)"
+GRADED = "receives graded spikes of a converted network, each as many unit events as it has quanta"
 CLASSIFIER = "classifier without a neuron before it: it receives real values"
 REAL = "receives real values: there is no neuron directly before it"
 SILENT = "received no spike at all, so nothing can be said: use other images or trained weights"
@@ -113,6 +115,8 @@ def _reason(model: nn.Module, name: str, entry: Entry) -> str:
         return ""
     if entry.about["role"] == "first":
         return FIRST
+    if entry.kind is Kind.INTEGER and entry.about.get("graded"):
+        return GRADED
     around = _ancestors(model, name)
     if entry.kind is Kind.INTEGER:
         adds_spikes = any(
@@ -127,5 +131,8 @@ def _reason(model: nn.Module, name: str, entry: Entry) -> str:
 
 
 def _ancestors(model: nn.Module, name: str) -> list[nn.Module]:
+    """Modules around a layer; none where a network that counts itself has named it."""
+    if isinstance(model, SelfCounting):
+        return []
     parts = name.split("[")[0].split(".")
     return [model.get_submodule(".".join(parts[:depth])) for depth in range(1, len(parts))]

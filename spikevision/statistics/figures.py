@@ -8,7 +8,14 @@ from collections.abc import Mapping, Sequence
 from itertools import cycle
 from typing import Any
 
-__all__ = ["energy_chart", "histogram_chart", "plotly_script", "rate_chart", "sample_charts"]
+__all__ = [
+    "energy_chart",
+    "histogram_chart",
+    "line_chart",
+    "plotly_script",
+    "rate_chart",
+    "sample_charts",
+]
 
 ROW_PX = 20
 SNN_COLOUR, ANN_COLOUR = "#2a9d8f", "#e07a3f"
@@ -119,6 +126,52 @@ def energy_chart(runs: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, A
         "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
     }
     return _figure(bars, layout)
+
+
+def line_chart(
+    steps: Sequence[int],
+    lines: Mapping[str, Sequence[float | None]],
+    *,
+    title: str,
+    level: float,
+    log: bool,
+) -> dict[str, Any]:
+    """Something over the number of time steps, and the ANN's value as a dotted line.
+
+    Args:
+        steps: Numbers of steps.
+        lines: Name -> value at each of them.
+        title: What it is.
+        level: Value of the ANN.
+        log: Whether its axis is logarithmic; that of the steps is.
+    """
+    objects = _plotly("graph_objects")
+    traces = [
+        objects.Scatter(
+            x=list(steps),
+            y=list(values),
+            name=name,
+            mode="lines+markers",
+            line={"color": colour},
+            hovertemplate=f"{name}, T = %{{x}}: %{{y:.4g}}<extra></extra>",
+        )
+        for (name, values), colour in zip(lines.items(), cycle(RUN_COLOURS), strict=False)
+    ]
+    ends = [min(steps), max(steps)] if len(steps) > 1 else [0.5 * steps[0], 2 * steps[0]]
+    dotted = {"color": ANN_COLOUR, "dash": "dot"}
+    traces.append(objects.Scatter(x=ends, y=[level, level], name="ANN", mode="lines", line=dotted))
+    layout = {
+        "height": 340,
+        "xaxis": {
+            "type": "log",
+            "title": {"text": "time steps T"},
+            "tickvals": list(steps),
+            "ticktext": [str(step) for step in steps],
+        },
+        "yaxis": {"type": "log" if log else "linear", "title": {"text": title}},
+        "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+    }
+    return _figure(traces, layout)
 
 
 def sample_charts(sample: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

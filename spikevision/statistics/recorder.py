@@ -72,10 +72,12 @@ class SpikeRecorder:
         self._handles.append(self.model.register_forward_pre_hook(self._begin, with_kwargs=True))
         told: tuple[str, ...] = ()
         for name, module in self.model.named_modules():
+            if any(name.startswith(prefix) for prefix in told):
+                continue
             if isinstance(module, SelfCounting):
                 self._let_tell(name, module)
                 told = (*told, f"{name}." if name else "")
-            elif not any(name.startswith(prefix) for prefix in told):
+            else:
                 self._watch(name, module)
         self._handles.append(self.model.register_forward_hook(self._end))
         return self

@@ -18,7 +18,7 @@ from spikevision.statistics.page import figure, listing, page, section, table, t
 from spikevision.statistics.record import Record
 from spikevision.statistics.summary import summarise
 
-__all__ = ["RunStatistics", "report_page"]
+__all__ = ["RunStatistics", "report_page", "run_sections"]
 
 LAYER_HEADS = (
     "layer",
@@ -72,7 +72,7 @@ def report_page(runs: Sequence[RunStatistics]) -> str:
     )
     parts = [_overview(runs, summaries), *_energies(summaries)]
     for run in runs:
-        parts += _details(run, summaries[run.name], alone=len(runs) == 1)
+        parts += run_sections(run, summaries[run.name], alone=len(runs) == 1)
     parts.append(section("How energy is counted", "", _models()))
     return page(title, parts, plotly=plotly_script())
 
@@ -121,7 +121,17 @@ def _ratio(energy: Mapping[str, Any]) -> float | None:
     return energy["snn_mj"] / energy["ann_mj"] if energy["ann_mj"] else None
 
 
-def _details(run: RunStatistics, summary: dict[str, Any], *, alone: bool) -> Iterator[str]:
+def run_sections(
+    run: RunStatistics, summary: dict[str, Any] | None = None, *, alone: bool = True
+) -> Iterator[str]:
+    """Facts, warnings, firing rates, layers and images of a run, for a page.
+
+    Args:
+        run: The run.
+        summary: Its summary; None makes it.
+        alone: Whether the page is of this run alone, so that headings need no name.
+    """
+    summary = summarise(run.record) if summary is None else summary
     ending = "" if alone else f": {run.name}"
     if run.facts:
         yield section(

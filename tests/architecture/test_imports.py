@@ -30,11 +30,21 @@ ALLOWED = {
     "datasets": {"ops", "registry"},
     "distillation": {"jobs", "registry", "tasks"},
     "tasks": set(),
-    "conversion": {"ops"},  # its populations step in a C kernel
+    # populations step in a C kernel; one file makes a converted network a model of a config
+    "conversion": {"ops", "registry"},
     "statistics": MODEL_PARTS | {"version"},
     "checkpoints": {"backbones", "compat", "heads"},
     "testing": {"heads"},
-    "jobs": {"compat", "datasets", "neurons", "registry", "statistics", "tasks", "version"},
+    "jobs": {
+        "compat",
+        "conversion",
+        "datasets",
+        "neurons",
+        "registry",
+        "statistics",
+        "tasks",
+        "version",
+    },
     "cluster": {"compat", "conversion", "jobs", "statistics", "tasks", "version"},
     "cli": {"checkpoints", "cluster", "compat", "datasets", "jobs", "version"},
 }
@@ -50,7 +60,7 @@ LIBRARIES = {
     "backbones": {"torch", "mmengine"},
     "necks": {"torch", "mmengine", "mmcv"},
     "tasks": set(),
-    "conversion": {"torch", "safetensors"},
+    "conversion": {"mmengine", "torch", "safetensors"},
     "statistics": {"torch", "mmengine"},
     "checkpoints": {"torch"},
     "distillation": {"torch", "mmengine", "numpy", "safetensors"},

@@ -6,6 +6,8 @@ caller passes, a dictionary of one run.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -19,7 +21,13 @@ from spikevision.conversion.sta.neurons import multi_threshold_step
 from spikevision.conversion.sta.thresholds import Moments, burst_thresholds, quantile_thresholds
 from spikevision.ops import native
 
-__all__ = ["BurstPopulation", "MultiThresholdPopulation", "Population", "fit_population"]
+__all__ = [
+    "BurstPopulation",
+    "MultiThresholdPopulation",
+    "Population",
+    "fit_population",
+    "make_population",
+]
 
 MOST_QUANTA = 32767  # counts are int16
 TILE = 1 << 17  # values that stay in the cache while the units of a population see them
@@ -42,6 +50,10 @@ class Population(nn.Module):
 
     def forward(self, total: Tensor, state: dict[str, Any], t: int) -> Tensor:
         """Sum of what was sent up to step t, for the sum of the input up to then."""
+        raise NotImplementedError
+
+    def settings(self) -> dict[str, Any]:
+        """What :func:`make_population` needs beside the thresholds, ready for JSON."""
         raise NotImplementedError
 
 
@@ -76,6 +88,11 @@ class BurstPopulation(Population):
         """Size, for ``print(model)``."""
         units, channels = self.thresholds.shape
         return f"units={units}, channels={channels}, burst={self.burst}, start={self.start}"
+
+    def settings(self) -> dict[str, Any]:
+        """All but the thresholds."""
+        axis = {"channel_axis": self.channel_axis}
+        return {"hinges": asdict(self.hinges), "burst": self.burst, "start": self.start, **axis}
 
     def analog(self, mean: Tensor) -> Tensor:
         """The sum of hinges."""
@@ -171,6 +188,11 @@ class MultiThresholdPopulation(Population):
         """Size, for ``print(model)``."""
         return f"channels={len(self.thresholds)}, levels={self.levels}, signed={self.signed}"
 
+    def settings(self) -> dict[str, Any]:
+        """All but the thresholds."""
+        names = ("channel_axis", "levels", "signed", "differential")
+        return {name: getattr(self, name) for name in names}
+
     def analog(self, mean: Tensor) -> Tensor:
         """The value itself."""
         return mean
@@ -257,6 +279,28 @@ def fit_population(histogram: Histogram, config: STAConfig) -> Population:
         burst=config.burst,
         start=0.5 if config.half_quantum_start else 0.0,
     )
+
+
+def make_population(kind: str, thresholds: Tensor, settings: Mapping[str, Any]) -> Population:
+    """A population from what its ``settings()`` gave.
+
+    Args:
+        kind: Name of its class.
+        thresholds: Its thresholds, or a tensor of that shape.
+        settings: The rest.
+
+    Raises:
+        ValueError: If there is no such class.
+    """
+    if kind == MultiThresholdPopulation.__name__:
+        return MultiThresholdPopulation(thresholds, **settings)
+    if kind != BurstPopulation.__name__:
+        raise ValueError(f"there is no population {kind!r}: was it written by a later version?")
+    values = {
+        name: tuple(v) if isinstance(v, list) else v for name, v in settings["hinges"].items()
+    }
+    rest = {name: value for name, value in settings.items() if name != "hinges"}
+    return BurstPopulation(Hinges(**values), thresholds, **rest)
 
 
 def _hinges_of(histogram: Histogram, config: STAConfig) -> Hinges:
