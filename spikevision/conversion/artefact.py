@@ -74,7 +74,7 @@ def describe(snn: SpikingModel) -> Tensor:
     populations = {
         name: {
             "type": type(module).__name__,
-            "shape": list(module.thresholds.shape),
+            "shape": list(module.get_buffer("thresholds").shape),
             "settings": module.settings(),
         }
         for name, module in snn.model.named_modules()

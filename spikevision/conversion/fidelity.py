@@ -104,7 +104,9 @@ def layer_fidelity(
     def keep(name: str, mean: Tensor) -> None:
         wanted[name] = mean.clone()
 
-    reference = Simulation(snn.model, snn.rules, Phase.CALIBRATE, statistics=Statistics(""), entry=entry)
+    reference = Simulation(
+        snn.model, snn.rules, Phase.CALIBRATE, statistics=Statistics(""), entry=entry
+    )
     reference.on_stream = keep
     for _ in simulate(reference, args, kwargs, 1):
         pass

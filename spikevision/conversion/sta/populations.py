@@ -296,8 +296,9 @@ def make_population(kind: str, thresholds: Tensor, settings: Mapping[str, Any]) 
         return MultiThresholdPopulation(thresholds, **settings)
     if kind != BurstPopulation.__name__:
         raise ValueError(f"there is no population {kind!r}: was it written by a later version?")
-    values = {
-        name: tuple(v) if isinstance(v, list) else v for name, v in settings["hinges"].items()
+    values: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in settings["hinges"].items()
     }
     rest = {name: value for name, value in settings.items() if name != "hinges"}
     return BurstPopulation(Hinges(**values), thresholds, **rest)
