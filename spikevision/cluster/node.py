@@ -22,7 +22,7 @@ NODE_SETTINGS = {
     "RAY_health_check_period_ms": "1000",
     "RAY_health_check_timeout_ms": "3000",
     "RAY_health_check_failure_threshold": "5",
-    "RAY_raylet_start_wait_time_s": "120",
+    "RAY_raylet_start_wait_time_s": "60",
     "RAY_START_HOOK": "spikevision.cluster.start_hook.without_client_server",
 }
 # offsets from the head node's port; the same on all machines, so that a firewall can be told
@@ -36,6 +36,8 @@ PORT_OFFSETS = {
 }
 WORKER_PORTS = (10002, 19999)
 START_S = 300
+TRIES = 3
+TIMED_OUT = "timed out during startup"
 
 
 def start(
@@ -173,35 +175,42 @@ def _common(host: str, port: int, cpus: int | None, gpus: int | None) -> Iterato
 
 def _start_ray(words: list[str]) -> str:
     """Run ``ray start``; gives the mark of the processes that it left."""
-    mark = secrets.token_hex(8)
-    bin_dir = str(Path(sys.executable).parent)
+    for _ in range(TRIES):  # Ray gives its own helpers 15 s, which a busy machine may miss
+        mark = secrets.token_hex(8)
+        failure = ""
+        try:
+            failure = _run_ray_start(words, mark)
+            if not failure:
+                return mark
+        finally:  # also after Ctrl-C
+            if failure or sys.exc_info()[0]:
+                end_marked(mark)
+        if TIMED_OUT not in failure:
+            break
+    raise ValueError(f"Ray did not start: {failure}")
+
+
+def _run_ray_start(words: list[str], mark: str) -> str:
+    """What went wrong; empty when nothing did."""
     environment = {
         **NODE_SETTINGS,
         **os.environ,
         MARK: mark,
         # whoever asks for `python` in a job means this one
-        "PATH": os.pathsep.join([bin_dir, os.environ.get("PATH", "")]),
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
     }
-    command = [sys.executable, "-m", "ray.scripts.scripts", "start", *words]
     try:
         done = subprocess.run(
-            command,
+            [sys.executable, "-m", "ray.scripts.scripts", "start", *words],
             env=environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             timeout=START_S,
         )
-        failure = None if done.returncode == 0 else _last_line(done.stderr or done.stdout)
     except subprocess.TimeoutExpired:
-        failure = f"no answer within {START_S} s"
-    except BaseException:  # Ctrl-C
-        end_marked(mark)
-        raise
-    if failure is not None:
-        end_marked(mark)
-        raise ValueError(f"Ray did not start: {failure}")
-    return mark
+        return f"no answer within {START_S} s"
+    return "" if done.returncode == 0 else _last_line(done.stderr or done.stdout)
 
 
 def _last_line(text: str) -> str:

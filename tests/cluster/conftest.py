@@ -8,9 +8,11 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
+from equal_runs import losses, weights
 from tiny_training import CONFIG, SPIKING, write_pictures
 
 REPOSITORY = Path(__file__).parents[2]
@@ -50,6 +52,7 @@ def ray_environment(tmp_path_factory) -> Iterator[dict[str, str]]:
         "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.3",
         "RAY_worker_niceness": "0",  # Ray's own 15 starves its processes on a busy machine
         "RAY_raylet_start_wait_time_s": "300",  # a busy machine
+        "RAY_worker_niceness": "0",  # 15 would make the tests wait for everything else on it
         "AWS_ACCESS_KEY_ID": "testing",
         "AWS_SECRET_ACCESS_KEY": "testing",
         "AWS_EC2_METADATA_DISABLED": "true",
@@ -118,3 +121,23 @@ def write_config(pictures):
 @pytest.fixture
 def cluster_config(write_config, tmp_path) -> Path:
     return write_config(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def undisturbed(write_config, ray_environment, loopback, tmp_path_factory):
+    """The same config on two processes of torchrun: its losses and final weights."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    done = subprocess.run(
+        [
+            *(*loopback, sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2"),
+            *("--master-addr=127.0.0.1", "--master-port=29617"),
+            *("-m", "spikevision.cli.main", "train", str(write_config(folder))),
+            *("--work-dir", str(folder / "runs"), "--launcher", "pytorch"),
+        ],
+        env=ray_environment,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    (final,) = folder.glob("runs/*/iter_60.pth")
+    return SimpleNamespace(losses=[losses(folder, rank) for rank in (0, 1)], weights=weights(final))

@@ -17,7 +17,8 @@ from torch import nn
 
 @HOOKS.register_module()
 class Saboteur(Hook):
-    """Write losses into ``folder``; at the iteration that a file there names end the second process, or wait."""
+    """Write losses into ``folder``; at the iteration that a file there names end the second process, or wait
+    until that file is gone."""
 
     priority = "VERY_LOW"
 
@@ -33,7 +34,9 @@ class Saboteur(Hook):
             os.kill(os.getpid(), signal.SIGKILL)
         if self._told("wait_at", runner.iter):
             (self.folder / "reached").touch()
-            time.sleep(120)
+            end = time.monotonic() + 180
+            while (self.folder / "wait_at").exists() and time.monotonic() < end:
+                time.sleep(0.1)
 
     def _told(self, what, iteration):
         file = self.folder / what

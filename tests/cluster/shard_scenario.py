@@ -1,6 +1,6 @@
 """Evaluates each given job in one process and over actors; prints the results as one JSON line.
 
-All sizes for the first job; for the others two actors, one of which is killed: a process takes seconds to start.
+One actor, three, and two of which one is killed.
 
 Arguments: address of Ray, work folder, then a config and a checkpoint per job.
 """
@@ -29,13 +29,13 @@ def main(address: str, folder: Path, jobs) -> None:
     mark = folder / "struck"
     found = []
     with session(address):
-        for number, (config, checkpoint) in enumerate(jobs):
+        for config, checkpoint in jobs:
             spec = RunSpec(
                 config=config, checkpoint=checkpoint, work_dir=str(folder), spike_stats=True
             )
             mark.touch()
             outcomes = {"one process": outcome(job.evaluate(spec))}
-            for actors in (1, 3) if number == 0 else ():
+            for actors in (1, 3):
                 cluster = ClusterSpec(workers=(actors, actors))
                 outcomes[f"{actors} actors"] = outcome(evaluate(spec, cluster))
             mark.unlink()

@@ -2,55 +2,14 @@ import json
 import os
 import subprocess
 import sys
-import time
 from types import SimpleNamespace
 
 import pytest
-import torch
+from equal_runs import assert_equals, rows, until
 
 from spikevision.cluster.launch import check_size, local_cpus, plain_error, train
 from spikevision.cluster.spec import ClusterSpec
 from spikevision.jobs.spec import RunSpec
-
-
-def losses(folder, rank: int) -> dict[int, float]:
-    """Iteration -> loss, the last one where an iteration was done twice."""
-    lines = (folder / f"losses_{rank}.jsonl").read_text().splitlines()
-    return {row["iter"]: row["loss"] for row in map(json.loads, lines)}
-
-
-def weights(path) -> dict[str, torch.Tensor]:
-    return torch.load(path, weights_only=True)["state_dict"]
-
-
-@pytest.fixture(scope="module")
-def undisturbed(write_config, ray_environment, loopback, tmp_path_factory):
-    """The same config on two processes of torchrun: its losses and final weights."""
-    folder = tmp_path_factory.mktemp("undisturbed")
-    done = subprocess.run(
-        [
-            *(*loopback, sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2"),
-            *("--master-addr=127.0.0.1", "--master-port=29617"),
-            *("-m", "spikevision.cli.main", "train", str(write_config(folder))),
-            *("--work-dir", str(folder / "runs"), "--launcher", "pytorch"),
-        ],
-        env=ray_environment,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    (final,) = folder.glob("runs/*/iter_60.pth")
-    return SimpleNamespace(losses=[losses(folder, rank) for rank in (0, 1)], weights=weights(final))
-
-
-def assert_equals(undisturbed, folder, checkpoint) -> None:
-    for rank in (0, 1):
-        assert len(undisturbed.losses[rank]) == 60
-        assert losses(folder, rank) == undisturbed.losses[rank]
-    state = weights(checkpoint)
-    assert state.keys() == undisturbed.weights.keys()
-    for name, value in undisturbed.weights.items():
-        assert torch.equal(state[name], value), name
 
 
 @pytest.mark.ray
@@ -76,10 +35,6 @@ def test_a_run_whose_worker_is_killed_in_mid_epoch_equals_the_undisturbed_one_to
     assert all("accuracy/top1" in row for row in history)
     record = json.loads((run / "run.json").read_text())
     assert (record["status"], record["iter"], record["resumed"]) == ("finished", 60, 1)
-
-
-def rows(path) -> list[dict]:
-    return [json.loads(line) for line in path.read_text().splitlines()]
 
 
 @pytest.fixture
@@ -138,14 +93,6 @@ def test_a_run_in_s3_whose_driver_is_killed_goes_on_to_the_bit_when_the_command_
     assert again.returncode == 0
     assert "finished" in again.stdout
     assert "RayTrainWorker" not in again.stdout + again.stderr  # nothing was left to do
-
-
-def until(reached, process, *, seconds: float = 400) -> None:
-    end = time.monotonic() + seconds
-    while not reached():
-        assert process.poll() is None, "ended too early"
-        assert time.monotonic() < end
-        time.sleep(0.2)
 
 
 def test_a_run_name_belongs_to_one_config(cluster_config, tmp_path, monkeypatch):

@@ -120,4 +120,4 @@ def test_actors_give_the_result_of_one_process_to_the_bit_whoever_is_killed(
         assert outcomes.pop("killed")
         for variant, result in outcomes.items():
             assert result == expected, (name, variant)
-    assert found[0].keys() == {"one process", "1 actors", "3 actors", "2 actors, one killed"}
+        assert outcomes.keys() == {"one process", "1 actors", "3 actors", "2 actors, one killed"}

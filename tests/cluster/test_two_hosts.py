@@ -1,0 +1,201 @@
+"""A cluster of two hosts that have only a cable between them: two network namespaces of this machine."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from equal_runs import assert_equals, rows, until
+
+INTERVAL = 7  # iterations between two checkpoints of the tiny training
+PLAIN = """
+import sys
+from ray._raylet import Config, GcsClient
+Config.initialize("")
+GcsClient(address=sys.argv[1]).internal_kv_exists(b"x", namespace=None, timeout=5)
+"""
+
+pytestmark = [
+    pytest.mark.ray,
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        os.geteuid() != 0 or not shutil.which("ip"),
+        reason="two hosts are network namespaces, which need root and iproute2",
+    ),
+]
+
+
+class Host:
+    """One of them: its own network and its own home."""
+
+    def __init__(self, number: int, environment: dict[str, str]) -> None:
+        tag = os.getpid() % 10000
+        self.name = f"sv{tag}_{number}"
+        self.link = f"sv{tag}l{number}"
+        self.address = f"10.{100 + tag % 100}.{tag // 100}.{number}"
+        self.home = Path(
+            tempfile.mkdtemp(prefix="sv", dir="/tmp")
+        )  # Ray's sockets need short paths
+        self.environment = {
+            **environment,
+            "HOME": str(self.home),
+            "RAY_TMPDIR": str(self.home),
+            "RAY_raylet_start_wait_time_s": "60",
+            "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "20",
+        }
+        del self.environment["RAY_AUTH_TOKEN_PATH"]
+
+    def start(self, *words: object, **change: str) -> subprocess.Popen:
+        command = ["ip", "netns", "exec", self.name, sys.executable, *map(str, words)]
+        return subprocess.Popen(
+            command,
+            env={**self.environment, **change},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def run(self, *words: object, **change: str) -> SimpleNamespace:
+        """Run a command of ours; gives its status and what it printed."""
+        process = self.start("-m", "spikevision.cli.main", *words, **change)
+        text = process.communicate(timeout=400)[0]
+        return SimpleNamespace(status=process.returncode, text=text)
+
+    def kill(self) -> None:
+        """Take the power away."""
+        found = subprocess.run(["ip", "netns", "pids", self.name], capture_output=True, text=True)
+        for number in found.stdout.split():
+            os.kill(int(number), signal.SIGKILL)
+
+
+def ip(*words: str) -> None:
+    subprocess.run(["ip", *words], check=True)
+
+
+@pytest.fixture(scope="module")
+def hosts(ray_environment):
+    found = one, two = Host(1, ray_environment), Host(2, ray_environment)
+    for host in found:
+        ip("netns", "add", host.name)
+    ip(
+        "link",
+        "add",
+        one.link,
+        "netns",
+        one.name,
+        "type",
+        "veth",
+        "peer",
+        "name",
+        two.link,
+        "netns",
+        two.name,
+    )
+    for host in found:
+        ip("-n", host.name, "addr", "add", f"{host.address}/24", "dev", host.link)
+        ip("-n", host.name, "link", "set", "lo", "up")
+        ip("-n", host.name, "link", "set", host.link, "up")
+    yield found
+    for host in found:
+        host.kill()
+        ip("netns", "del", host.name)
+        shutil.rmtree(host.home, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def head(hosts):
+    """Address of a cluster of both, with TLS."""
+    one, two = hosts
+    started = one.run("cluster", "start", "--host", one.address, "--tls", "--cpus", 1)
+    assert started.status == 0, started.text
+    shutil.copytree(one.home / ".ray", two.home / ".ray", ignore=shutil.ignore_patterns("*.json"))
+    address = f"{one.address}:6379"
+    join(two, address)
+    yield address
+    ended = one.run("cluster", "stop")
+    assert ended.status == 0, ended.text
+    left = subprocess.run(["ip", "netns", "pids", one.name], capture_output=True, text=True)
+    assert left.stdout == ""
+
+
+def join(host: Host, address: str) -> None:
+    joined = host.run("cluster", "join", address, "--cpus", 1)
+    assert joined.status == 0, joined.text
+
+
+def test_a_check_finds_nothing_wrong_and_one_without_the_secrets_gets_nothing(
+    hosts, head, tmp_path
+):
+    one, two = hosts
+    checked = two.run("cluster", "check", "--storage", tmp_path, "--json")
+    assert checked.status == 0, checked.text
+    findings = json.loads(checked.text[checked.text.index("[\n") :])
+    assert {finding["status"] for finding in findings} == {"ok"}, checked.text
+    names = {finding["name"] for finding in findings}
+    assert {"TLS", "token", "versions", "storage", "connections", "process group"} <= names
+
+    stranger = tmp_path / "stranger"
+    stranger.mkdir()
+    outside = {"HOME": str(stranger)}
+    refused = two.run("cluster", "status", "--address", head, **outside)
+    assert refused.status == 2
+    assert "the cluster uses TLS" in refused.text
+    shutil.copytree(two.home / ".ray/tls", stranger / ".ray/tls")
+    refused = two.run("cluster", "status", "--address", head, **outside)
+    assert refused.status == 2
+    assert "no token" in refused.text
+    refused = two.run("cluster", "status", "--address", head, RAY_AUTH_TOKEN="0" * 64, **outside)
+    assert refused.status == 2
+    assert "refuses us" in refused.text
+    plain = two.start("-c", PLAIN, head, RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=token(two))
+    plain.communicate(timeout=200)
+    assert plain.returncode != 0
+
+
+def token(host: Host) -> str:
+    return (host.home / ".ray/auth_token").read_text()
+
+
+def train(host: Host, config: Path, head: str, workers: str, folder: Path) -> subprocess.Popen:
+    words = ["train", config, "--address", head, "--workers", workers, "--name", "one"]
+    return host.start("-m", "spikevision.cli.main", *words, "--storage", folder / "runs")
+
+
+def test_training_on_two_hosts_equals_that_on_one_to_the_bit(
+    hosts, head, cluster_config, undisturbed, tmp_path
+):
+    driver = train(hosts[0], cluster_config, head, "2", tmp_path)
+    text = driver.communicate(timeout=400)[0]
+    assert driver.returncode == 0, text[-3000:]
+    assert_equals(undisturbed, tmp_path, tmp_path / "runs/one/epoch_3_iter_60/checkpoint.pth")
+
+
+@pytest.mark.parametrize("loss", ["power", "link"])
+def test_a_run_that_loses_a_host_goes_on_with_the_other(
+    hosts, head, cluster_config, tmp_path, loss
+):
+    one, two = hosts
+    (tmp_path / "wait_at").write_text("31")
+    driver = train(one, cluster_config, head, "1:2", tmp_path)
+    until(lambda: (tmp_path / "reached").exists(), driver)
+    before = {row["pid"] for row in rows(tmp_path / "losses_0.jsonl")}
+    if loss == "power":
+        two.kill()
+    else:
+        ip("-n", two.name, "link", "set", two.link, "down")
+    (tmp_path / "wait_at").unlink()
+    text = driver.communicate(timeout=500)[0]
+    if loss == "link":
+        two.kill()
+        ip("-n", two.name, "link", "set", two.link, "up")
+    join(two, head)
+    assert driver.returncode == 0, text[-3000:]
+    after = [row for row in rows(tmp_path / "losses_0.jsonl") if row["pid"] not in before]
+    assert after[-1]["iter"] == 59
+    assert 31 - after[0]["iter"] <= INTERVAL
