@@ -71,8 +71,8 @@ def ask_head(address: str) -> Any:
     from ray._raylet import GcsClient  # type: ignore[attr-defined]
     from ray.exceptions import RayError
 
-    client = GcsClient(address=address)
     try:
+        client = GcsClient(address=address)
         client.internal_kv_exists(b"spikevision", namespace=None, timeout=CONNECT_S)
     except (RayError, RuntimeError) as error:
         raise ValueError(f"the Ray at {address} refuses us: {error}") from error

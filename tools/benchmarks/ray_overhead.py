@@ -104,7 +104,7 @@ def write_pictures(root: Path) -> None:
 def start(name: str, folder: Path, args: argparse.Namespace) -> subprocess.Popen:
     """Start one of the two jobs."""
     iterations = (args.turns + args.warm_up) * args.block
-    config = folder / f"{name}.py"
+    config = folder / f"config_{name}.py"
     config.write_text(
         CONFIG.format(
             root=folder / "data", folder=folder, name=name, block=args.block, iterations=iterations
