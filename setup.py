@@ -69,6 +69,8 @@ setup(
             "jsonschema",
             "moto[s3]>=5.2,<6",
             "mypy",
+            "onnx>=1.20,<2",
+            "onnxruntime>=1.22,<2",
             "playwright>=1.50,<2",
             "plotly>=7,<8",
             "pre-commit",
