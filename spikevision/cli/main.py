@@ -20,6 +20,7 @@ VERBS = {
     "doctor": "spikevision.cli.doctor",
     "audit": "spikevision.cli.audit",
     "profile": "spikevision.cli.profile",
+    "deploy": "spikevision.cli.deploy",
     "report": "spikevision.cli.report",
     "cluster": "spikevision.cli.cluster",
     "submit": "spikevision.cli.submit",

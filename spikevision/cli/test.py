@@ -21,7 +21,9 @@ HELP = "metrics of a checkpoint on the config's test data"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this verb."""
     add_config_arguments(parser)
-    parser.add_argument("checkpoint", help="checkpoint of this config's model")
+    parser.add_argument(
+        "checkpoint", help="checkpoint of this config's model, or what `deploy` made of it"
+    )
     add_spike_stats(parser)
     add_launcher(parser)
     add_cluster_arguments(parser, training=False)

@@ -10,7 +10,7 @@ from spikevision.ops.slots import SpikeSlots
 from spikevision.ops.time_axis import mean_time
 from spikevision.registry import MODELS
 
-__all__ = ["SpikingClsHead", "build_classifier"]
+__all__ = ["LogitsHead", "SpikingClsHead", "build_classifier"]
 
 
 @MODELS.register_module()
@@ -77,6 +77,27 @@ class SpikingClsHead(ClsHead):
         if not self.taught:
             return super().loss(feats, data_samples, **kwargs)
         return self._get_loss(self.forward_heads(feats)[0], data_samples, **kwargs)
+
+
+@MODELS.register_module()
+class LogitsHead(ClsHead):
+    """Predictions of mmpretrain from logits that a deployed network has computed already.
+
+    Args:
+        num_classes: Number of classes.
+    """
+
+    def __init__(self, num_classes: int) -> None:
+        super().__init__()
+        self.num_classes = num_classes
+
+    def pre_logits(self, feats: tuple[Tensor, ...]) -> Tensor:
+        """The logits themselves, ``[N, classes]``."""
+        return feats[-1]
+
+    def forward(self, feats: tuple[Tensor, ...]) -> Tensor:
+        """Logits ``[N, classes]``."""
+        return feats[-1]
 
 
 def build_classifier(

@@ -11,6 +11,7 @@ from mmengine.dataset import pseudo_collate
 from mmengine.device import get_device
 
 from spikevision.jobs.classes import classes_of
+from spikevision.jobs.deployed import load_network
 from spikevision.jobs.files import write_json
 from spikevision.jobs.infer_reader import Reader
 from spikevision.jobs.infer_task import Predictions, Setting
@@ -21,7 +22,6 @@ from spikevision.jobs.run_dir import checked_output
 from spikevision.jobs.runtime import build_model, prepare, recorded
 from spikevision.jobs.spec import RunResult, RunSpec, Status
 from spikevision.jobs.stop import StopRequest
-from spikevision.jobs.weights import load_weights
 
 PREDICTIONS = "predictions.json"
 PICTURES = "pictures"
@@ -42,7 +42,7 @@ def infer(spec: RunSpec) -> RunResult:
     ``incomplete`` then.
 
     Args:
-        spec: ``config``, ``checkpoint`` and ``inputs`` (image, video or folder), and if wanted ``output``,
+        spec: ``config``, ``checkpoint`` (or a deployed network) and ``inputs`` (image, video or folder), and if wanted ``output``,
             ``score_threshold``, ``work_dir`` and ``cfg_options``.
 
     Raises:
@@ -56,10 +56,10 @@ def infer(spec: RunSpec) -> RunResult:
     output = checked_output(spec.output, job="infer")
     with StopRequest() as request:
         job = prepare(spec)
-        task = _task_class(job.task.name)
         model = build_model(job.config)
-        checkpoint = load_weights(model, spec.checkpoint)
-        classes = classes_of(checkpoint, job.config, count=task.count_classes(model))
+        task, count = _task_class(job.task.name), count_classes(job.task.name, model)
+        checkpoint = load_network(model, spec.checkpoint)
+        classes = classes_of(checkpoint, job.config, count=count)
         model.to(get_device()).eval()
         reader = Reader(job.config)
         with recorded(job, spec, name="infer", run_dir=output) as record:
@@ -76,6 +76,11 @@ def infer(spec: RunSpec) -> RunResult:
             finally:
                 work.save()
             return _result(spec, work, record, media, signum=request.signum)
+
+
+def count_classes(task: str, model: Any) -> int:
+    """Number of classes of a task's model, as it was built from its config."""
+    return _task_class(task).count_classes(model)
 
 
 def _task_class(name: str) -> type[Predictions]:

@@ -14,7 +14,7 @@ from mmengine.registry import MODELS
 from spikevision.jobs.run_dir import last_checkpoint
 from spikevision.jobs.weights import check_fits, read_checkpoint
 
-FIELDS = ("conversion", "init_from", "time_steps")
+FIELDS = ("conversion", "init_from", "time_steps", "deploy_cfg")
 DISTILLATION_HEAD = "head.fc_distillation."  # the one part that may start untrained
 
 

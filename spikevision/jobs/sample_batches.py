@@ -33,8 +33,10 @@ def normalise_to(model: nn.Module, run: Callable[[], None]) -> None:
         norm.eval()
 
 
-def sample_batches(config: Config, task: str) -> Iterator[dict[str, Any]]:
-    """Up to two batches as a test data loader gives them.
+def sample_batches(
+    config: Config, task: str, *, batches: int = BATCHES
+) -> Iterator[dict[str, Any]]:
+    """The first few batches as a test data loader gives them; of noise there is one.
 
     Raises:
         ValueError: The data is not there, and the model does not take colour images.
@@ -47,7 +49,7 @@ def sample_batches(config: Config, task: str) -> Iterator[dict[str, Any]]:
         yield _noise(config, task)
         return
     loader = {**config.test_dataloader, "num_workers": 0, "persistent_workers": False}
-    yield from islice(Runner.build_dataloader(loader, seed=0), BATCHES)
+    yield from islice(Runner.build_dataloader(loader, seed=0), batches)
 
 
 def _noise(config: Config, task: str) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from spikevision.layers.attention import ATTENTIONS, MaskedSpikingAttention, Spi
 from spikevision.layers.blocks import mlp_body, sep_conv_body, spiking_sep_conv_body
 from spikevision.layers.conv import ConvBN, DepthwiseBN, DepthwiseSeparableBN, RepConvBN, TimeFolded
 from spikevision.layers.feature_spec import FeatureSpec
-from spikevision.layers.fuse import fuse_
+from spikevision.layers.fuse import fold_, fuse_
 from spikevision.layers.residual import SHORTCUTS, DropPath, SpikingResidual
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "SpikingResidual",
     "SpikingSelfAttention",
     "TimeFolded",
+    "fold_",
     "fuse_",
     "mlp_body",
     "sep_conv_body",

@@ -1,6 +1,7 @@
 """Convolution with normalisation on ``[T, N, C, H, W]``, and the re-parameterised convolutions of Meta-SpikeFormer.
 
-Every class with a ``fused`` method gives one ordinary convolution that answers the same in eval mode.
+Every class with a ``fused`` method gives one ordinary convolution that answers the same in eval mode; ``folded`` gives the
+same factors without their normalisations.
 """
 
 import torch
@@ -128,6 +129,10 @@ class DepthwiseSeparableBN(TimeFolded):
         dense.weight = nn.Parameter(self.pointwise.weight * self.depthwise.weight.transpose(0, 1))
         return TimeFolded(fuse_conv_bn_eval(dense.eval(), self.bn))
 
+    def folded(self) -> TimeFolded:
+        """The same two convolutions, the normalisation in the weights of the second."""
+        return TimeFolded(self.depthwise, fuse_conv_bn_eval(self.pointwise, self.bn))
+
 
 class RepConvBN(nn.Module):
     """RepConv of Meta-SpikeFormer: 1x1, BN, depthwise 3x3, 1x1, BN, and the BN that follows it.
@@ -169,18 +174,40 @@ class RepConvBN(nn.Module):
 
     def fused(self) -> TimeFolded:
         """One dense 3x3 convolution with bias, equal in eval mode."""
+        first, kernel, second, bias = self._factors()
+        weight = torch.einsum("om,muv,mi->oiuv", second, kernel.squeeze(1), first)
+        dense = nn.Conv2d(first.shape[1], second.shape[0], 3, padding=1).to(weight)
+        dense.weight, dense.bias = nn.Parameter(weight), nn.Parameter(bias)
+        return TimeFolded(dense)
+
+    def folded(self) -> TimeFolded:
+        """The same three convolutions without normalisation and border, equal in eval mode.
+
+        The border holds what the first normalisation adds everywhere, so the depthwise convolution of that addition is
+        one number per channel, and it goes into the last bias.
+        """
+        first, kernel, second, bias = self._factors()
+        chain = TimeFolded(
+            nn.Conv2d(first.shape[1], first.shape[0], 1, bias=False),
+            DepthwiseConv2d(kernel.shape[0], 3),
+            nn.Conv2d(second.shape[1], second.shape[0], 1),
+        ).to(first)
+        weights = (first[..., None, None], kernel, second[..., None, None])
+        for conv, weight in zip(chain, weights, strict=True):
+            conv.weight = nn.Parameter(weight)
+        chain[-1].bias = nn.Parameter(bias)
+        return chain
+
+    def _factors(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Weights ``[M, I]``, ``[M, 1, 3, 3]`` and ``[O, M]`` with the normalisations in them, and the last bias ``[O]``."""
         (scale1, shift1), (scale2, shift2), (scale3, shift3) = map(
             _affine, (self.bn1, self.bn2, self.bn3)
         )
-        second = self.pointwise2.weight.flatten(1)  # [O, M]
-        kernel = self.depthwise.weight.squeeze(1)  # [M, 3, 3]
-        first = self.pointwise1.weight.flatten(1) * scale1[:, None]  # [M, I]
-        weight = torch.einsum("om,muv,mi->oiuv", second, kernel, first)
-        bias = second @ (kernel.sum((1, 2)) * shift1)
-        dense = nn.Conv2d(first.shape[1], second.shape[0], 3, padding=1).to(weight)
-        dense.weight = nn.Parameter(weight * (scale2 * scale3).view(-1, 1, 1, 1))
-        dense.bias = nn.Parameter(scale3 * (scale2 * bias + shift2) + shift3)
-        return TimeFolded(dense)
+        first = self.pointwise1.weight.flatten(1) * scale1[:, None]
+        kernel = self.depthwise.weight
+        second = self.pointwise2.weight.flatten(1)
+        bias = scale2 * (second @ (kernel.sum((1, 2, 3)) * shift1)) + shift2
+        return first, kernel, second * (scale2 * scale3)[:, None], scale3 * bias + shift3
 
 
 def _affine(bn: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:

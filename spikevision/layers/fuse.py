@@ -1,10 +1,12 @@
 """Exact fusion of trained layers into plain convolutions for inference."""
 
 from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
 from spikevision.layers.conv import ConvBN, DepthwiseBN, DepthwiseSeparableBN, RepConvBN
+from spikevision.layers.driven import SpikeDriven
 
-__all__ = ["fuse_"]
+__all__ = ["fold_", "fuse_"]
 
 FUSIBLE = (ConvBN, DepthwiseBN, DepthwiseSeparableBN, RepConvBN)
 
@@ -26,8 +28,7 @@ def fuse_(model: nn.Module, *kinds: type[nn.Module]) -> nn.Module:
     Raises:
         ValueError: If ``model`` is in training mode (batch statistics cannot be fused), if a kind is not fusible, or if nothing matches.
     """
-    if any(module.training for module in model.modules()):
-        raise ValueError("fuse_ needs a model in eval mode, all of it: call model.eval() first")
+    _check_eval(model, "fuse_")
     unknown = [kind.__name__ for kind in kinds if kind not in FUSIBLE]
     if unknown:
         raise ValueError(
@@ -46,3 +47,46 @@ def fuse_(model: nn.Module, *kinds: type[nn.Module]) -> nn.Module:
         fused = child.fused().eval().requires_grad_(trains)  # type: ignore[operator]
         setattr(parent, name, fused)
     return model
+
+
+def fold_(model: nn.Module) -> nn.Module:
+    """Merge every normalisation of a spiking block into the weights beside it; RepConv and SepConv keep their factors.
+
+    The cheapest form in operations, and exact; :func:`fuse_` goes on to single dense convolutions.
+
+    Args:
+        model: Any model in eval mode; changed in place. It may have nothing to fold.
+
+    Returns:
+        ``model``.
+
+    Raises:
+        ValueError: If ``model`` is in training mode.
+    """
+    _check_eval(model, "fold_")
+    for parent in list(model.modules()):
+        for name, child in list(parent.named_children()):
+            if isinstance(child, FUSIBLE):
+                make = getattr(child, "folded", child.fused)
+                setattr(parent, name, make().eval().requires_grad_(False))
+        if isinstance(parent, SpikeDriven) and parent.norm is not None:
+            _fold_driven(parent)
+    return model
+
+
+def _fold_driven(driven: SpikeDriven) -> None:
+    assert driven.norm is not None
+    if isinstance(driven.layer, nn.Linear):
+        driven.layer = fuse_linear_bn_eval(driven.layer, driven.norm)
+    else:
+        transposed = isinstance(driven.layer, nn.ConvTranspose2d)
+        driven.layer = fuse_conv_bn_eval(driven.layer, driven.norm, transpose=transposed)
+    driven.layer.requires_grad_(False)
+    driven.norm = None
+
+
+def _check_eval(model: nn.Module, function: str) -> None:
+    if any(module.training for module in model.modules()):
+        raise ValueError(
+            f"{function} needs a model in eval mode, all of it: call model.eval() first"
+        )
