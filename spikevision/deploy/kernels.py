@@ -56,7 +56,7 @@ def choose_kernels(core: nn.Module, run: Callable[[], object]) -> dict[str, Kern
     for name, x in inputs_of(convs, run).items():
         rate = _spike_rate(x)
         conv = convs[name]
-        key = (x.shape, conv.weight.shape, conv.stride, conv.padding, rate and round(rate, 2))
+        key = (x.shape, conv.weight.shape, tuple(conv.stride), rate and round(rate, 2))
         if key not in known:
             known[key] = _choose(conv, x, rate)
         choices[name] = known[key]

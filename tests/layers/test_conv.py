@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from spikevision.layers import ConvBN, DepthwiseSeparableBN, RepConvBN, fuse_
+from spikevision.layers import ConvBN, DepthwiseSeparableBN, RepConvBN, fold_, fuse_
 from spikevision.layers.fuse import FUSIBLE
 
 
@@ -26,9 +26,10 @@ LAYERS = {
 
 
 @torch.no_grad()
+@pytest.mark.parametrize("simplify", [fuse_, fold_])
 @pytest.mark.parametrize("size", [(1, 1), (2, 5), (9, 7)], ids=str)
 @pytest.mark.parametrize("name", LAYERS)
-def test_fused_layer_equals_the_trained_form_at_borders_and_inside(name, size):
+def test_simpler_layer_equals_the_trained_form_at_borders_and_inside(name, size, simplify):
     torch.manual_seed(0)
     model = nn.Sequential(randomise_(LAYERS[name]())).eval()
     # constant, and large at the border: what a wrong padding would change most
@@ -36,8 +37,8 @@ def test_fused_layer_equals_the_trained_form_at_borders_and_inside(name, size):
     x[..., 0, :] = 50
     x[..., :, -1] = -50
     expected = model(x)
-    fused = fuse_(model)
-    assert not [layer for layer in fused.modules() if isinstance(layer, FUSIBLE)]
+    fused = simplify(model)
+    assert not [m for m in fused.modules() if isinstance(m, (*FUSIBLE, nn.BatchNorm2d))]
     torch.testing.assert_close(
         fused(x), expected, rtol=1e-12, atol=1e-12 * expected.abs().max().item()
     )

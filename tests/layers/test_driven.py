@@ -2,6 +2,7 @@ import pytest
 import torch
 from torch import nn
 
+from spikevision.layers import fold_
 from spikevision.layers.driven import SpikeDriven, SpikingReadout
 from spikevision.neurons import LIF
 
@@ -76,3 +77,16 @@ def test_transposed_convolutions_are_scaled_by_the_inputs_that_one_output_sums()
     # kernel = stride: every output pixel sums one pixel of 256 channels, 6 / sqrt(256) = 0.375
     assert driven.layer.weight.std().item() == pytest.approx(0.375, rel=0.02)
     assert driven.layer.bias.abs().max() == 0
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("layer", [nn.Conv2d(3, 4, 1), nn.ConvTranspose2d(3, 4, 2, stride=2)])
+def test_folding_puts_the_norm_into_the_layer(layer):
+    norm = nn.BatchNorm2d(4)
+    norm.running_var.uniform_(0.5, 2)
+    norm.running_mean.normal_()
+    driven = SpikeDriven(layer, norm=norm).double().eval()
+    x = 2 * torch.randn(2, 3, 3, 5, 5, dtype=torch.float64)
+    expected = driven(x)
+    assert fold_(driven).norm is None
+    torch.testing.assert_close(driven(x), expected)
