@@ -21,22 +21,31 @@ from spikevision.deploy.runtime import describe_parts, install_kernels_
 from spikevision.deploy.settings import DeploySettings
 from spikevision.layers import DepthwiseSeparableBN, RepConvBN
 
-__all__ = ["Build", "build_artefact"]
+__all__ = ["Plan", "build_artefact", "fold_and_choose"]
 
 LAYOUTS = ("channels_last", "contiguous_format")
 
 
 @dataclass(frozen=True)
-class Build:
-    """What came of building: the card's fields, and the deployed network in this process."""
+class Plan:
+    """A folded network and what was measured on it.
 
-    card: dict[str, Any]
-    deployed: nn.Module
+    Attributes:
+        folded: The network of plain operations.
+        fast: The same in the chosen layout and with the chosen kernels.
+        choices: All choices and the times behind them.
+        folding_difference: Largest difference of an output by folding alone, in float64.
+    """
+
+    folded: nn.Module
+    fast: nn.Module
+    choices: dict[str, Any]
+    folding_difference: float
 
 
 def build_artefact(
     core: nn.Module, images: Tensor, folder: Path, settings: DeploySettings
-) -> Build:
+) -> dict[str, Any]:
     """Fold a network, choose forms, layout, threads and kernels by measurement, and write the program.
 
     Args:
@@ -44,9 +53,30 @@ def build_artefact(
         images: Prepared images ``[N, C, H, W]``; the first ``settings.batch`` are measured on.
         folder: Folder of the artefact; it exists.
         settings: What was asked for.
+
+    Returns:
+        The fields of its card.
     """
+    plan = fold_and_choose(core, images[: settings.batch], settings)
+    layout = getattr(torch, plan.choices["layout"])
+    export_program(plan.folded.to(memory_format=layout), images, folder / PROGRAM)
+    return {
+        "format": FORMAT,
+        "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "versions": versions(),
+        "processor": processor(),
+        "sha256": sha256(folder / PROGRAM),
+        "input": {"shape": list(images.shape[1:]), "dtype": "float32"},
+        "settings": asdict(settings),
+        "choices": plan.choices,
+        "parts": describe_parts(plan.folded),
+        "folding_difference_float64": plan.folding_difference,
+    }
+
+
+def fold_and_choose(core: nn.Module, sample: Tensor, settings: DeploySettings) -> Plan:
+    """Fold a copy of a network and choose forms, layout, threads and kernels by their time on a sample."""
     core = copy.deepcopy(core).eval().requires_grad_(False)
-    sample = images[: settings.batch]
     forms = _forms(core, sample, settings)
     exact = fold_in_forms_(copy.deepcopy(core).double(), forms)
     with torch.no_grad():
@@ -55,21 +85,7 @@ def build_artefact(
     if settings.weights == "int8":
         quantise_(folded)
     fast, choices = _choose(folded, sample)
-    layout = getattr(torch, choices["layout"])
-    export_program(folded.to(memory_format=layout), sample, folder / PROGRAM)
-    card = {
-        "format": FORMAT,
-        "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        "versions": versions(),
-        "processor": processor(),
-        "sha256": sha256(folder / PROGRAM),
-        "input": {"shape": list(images.shape[1:]), "dtype": "float32"},
-        "settings": asdict(settings),
-        "choices": {"forms": forms, **choices},
-        "parts": describe_parts(folded),
-        "folding_difference_float64": folding,
-    }
-    return Build(card, fast)
+    return Plan(folded, fast, {"forms": forms, **choices}, folding)
 
 
 def _forms(core: nn.Module, sample: Tensor, settings: DeploySettings) -> dict[str, str]:

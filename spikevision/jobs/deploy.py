@@ -71,7 +71,7 @@ def deploy(spec: RunSpec) -> dict[str, Any]:
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
     try:
-        card = build_artefact(network, sample.images, part, settings).card
+        card = build_artefact(network, sample.images, part, settings)
         classes = classes_of(checkpoint, config, count=count_classes(task.name, model)).names
         facts = {"config": Path(spec.config).name, "model": name, "task": task.name}
         card |= {**facts, "classes": classes, "preprocessing": _preprocessing(model, config)}

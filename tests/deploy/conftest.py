@@ -42,7 +42,7 @@ def tiny_network() -> nn.Module:
 
 def make(folder: Path, **settings) -> Made:
     network, images = tiny_network(), torch.randn(4, 3, 16, 16)
-    card = build_artefact(network, images, folder, DeploySettings(batch=2, **settings)).card
+    card = build_artefact(network, images, folder, DeploySettings(batch=2, **settings))
     (folder / CARD).write_text(json.dumps(card))
     return Made(network, images, folder)
 
