@@ -4,16 +4,15 @@ All contestants have the same weights, take turns in one process, and see the sa
 rounds. Statistics are first set from noise, so that the random network fires. ``--weights int8`` deploys with eight-bit weights.
 Beside them stand the same deployed network at T=1 (``cost_of_time``) and the share of the convolution peak of this
 processor, measured with a large 3x3 convolution in the same run, that the deployed convolutions reach
-(``share_of_peak``). Prints one JSON line. Needs ``pip install --no-deps 'spikingjelly>=2.0,<3' loguru``.
+(``share_of_peak``). Prints one JSON line and keeps it. Needs ``pip install --no-deps 'spikingjelly>=2.0,<3' loguru``.
 """
 
 import argparse
-import json
-from importlib.metadata import version
 
 import torch
 from contestants import NETWORKS, build, on_spikingjelly
 from measure import interleaved_ms, ratio
+from results import publish
 from torch import Tensor, nn
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
@@ -78,8 +77,8 @@ def main() -> None:
     fast, choices = deployed(trained, images, args.weights)
     fast_one, _ = deployed(one_step, images, args.weights)
     models = {
-        "deployed": fast,
-        "deployed_t1": fast_one,
+        "ours": fast,
+        "ours_t1": fast_one,
         "trained": trained,
         "spikingjelly": on_spikingjelly(trained).eval(),
     }
@@ -96,19 +95,17 @@ def main() -> None:
     peak = peak_gflops()
     line = {
         "name": "inference",
-        "speed_against_spikingjelly": ratio(times_ms, "spikingjelly", "deployed"),
-        "speed_against_trained": ratio(times_ms, "trained", "deployed"),
-        "cost_of_time": ratio(times_ms, "deployed", "deployed_t1"),
+        "speed_against_spikingjelly": ratio(times_ms, "spikingjelly", "ours"),
+        "speed_against_trained": ratio(times_ms, "trained", "ours"),
+        "cost_of_time": ratio(times_ms, "ours", "ours_t1"),
         "share_of_peak": round(gflops / peak, 3) if args.weights == "float32" else None,
         "share_of_time_in_convolutions": round(share, 3) if args.weights == "float32" else None,
         "peak_gflops": round(peak),
         "median_ms": {name: round(sorted(ms)[len(ms) // 2], 1) for name, ms in times_ms.items()},
         "layout": choices["layout"],
         **vars(args),
-        "torch": torch.__version__,
-        "spikingjelly": version("spikingjelly"),
     }
-    print(json.dumps(line))
+    publish(line)
 
 
 if __name__ == "__main__":

@@ -81,5 +81,23 @@ SECTIONS = [
             "eager": "eager neurons, no packing",
         },
     ),
+    Section(
+        name="inference",
+        title="Inference: classification",
+        about=(
+            "One call without gradients. Deployed: what `spikevision deploy` exports, with the kernels it measured. As trained: "
+            "our network before deployment. SpikingJelly's layers: the same weights with its neurons, PyTorch's convolutions "
+            "and memory layout; it, too, passes the first convolution once."
+        ),
+        command="python tools/benchmarks/inference.py NETWORK --time-steps T --batch N --size S --weights W",
+        settings=("network", "weights", "time_steps", "size", "batch", "threads"),
+        measures={"median_ms": "time (ms)"},
+        contestants={
+            "ours": "spikevision, deployed",
+            "ours_t1": "the same at T=1",
+            "trained": "spikevision, as trained",
+            "spikingjelly": "SpikingJelly's layers",
+        },
+    ),
 ]
 """In the order of the page."""
