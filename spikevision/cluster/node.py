@@ -11,7 +11,7 @@ from pathlib import Path
 
 from spikevision.cluster import network, tls
 from spikevision.cluster.nodes import SAME_VERSIONS, all_versions, differences
-from spikevision.cluster.record import MARK, NodeRecord, end_marked, read_record
+from spikevision.cluster.record import MARK, NodeRecord, end, family, marked, read_record, running
 from spikevision.cluster.security import check_exposure, require_token
 from spikevision.cluster.session import LOOPBACK, SETTINGS, require_ray
 
@@ -79,6 +79,7 @@ def start(
         head=True,
         dashboard=f"http://{LOOPBACK}:{dashboard_port}",
         mark=mark,
+        processes=_processes(mark),
     )
     record.write()
     network.ask_head(address).internal_kv_put(
@@ -118,6 +119,7 @@ def join(
         head=False,
         dashboard=None,
         mark=mark,
+        processes=_processes(mark),
     )
     record.write()
     return record
@@ -135,7 +137,7 @@ def stop() -> int:
     record = read_record()
     if record is None:
         raise ValueError("`spikevision cluster start` or `join` started nothing that runs here now")
-    return end_marked(record.mark)
+    return end(running(record))
 
 
 def _check_free(host: str, port: int) -> None:
@@ -184,7 +186,7 @@ def _start_ray(words: list[str]) -> str:
                 return mark
         finally:  # also after Ctrl-C
             if failure or sys.exc_info()[0]:
-                end_marked(mark)
+                end(marked(mark))
         if TIMED_OUT not in failure:
             break
     raise ValueError(f"Ray did not start: {failure}")
@@ -211,6 +213,11 @@ def _run_ray_start(words: list[str], mark: str) -> str:
     except subprocess.TimeoutExpired:
         return f"no answer within {START_S} s"
     return "" if done.returncode == 0 else _last_line(done.stderr or done.stdout)
+
+
+def _processes(mark: str) -> list[tuple[int, float]]:
+    """Number and start time of the processes of a node, while their marks can still be read."""
+    return [(process.pid, process.create_time()) for process in family(marked(mark))]
 
 
 def _last_line(text: str) -> str:

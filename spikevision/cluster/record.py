@@ -1,7 +1,8 @@
 """What this machine remembers of the Ray that was started on it: which processes, and how to reach it."""
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import psutil
@@ -23,6 +24,7 @@ class NodeRecord:
         head: Whether this is the head node.
         dashboard: URL of the head's dashboard, which listens on its own machine only; None elsewhere.
         mark: What its processes, and no others, have as ``SPIKEVISION_NODE`` in their environment.
+        processes: Number and start time of each; those that rename themselves lose their environment.
     """
 
     address: str
@@ -30,6 +32,7 @@ class NodeRecord:
     head: bool
     dashboard: str | None
     mark: str
+    processes: list[tuple[int, float]] = field(default_factory=list)
 
     def write(self) -> None:
         """Remember it."""
@@ -42,7 +45,20 @@ def read_record() -> NodeRecord | None:
         record = NodeRecord(**json.loads(FILE.expanduser().read_text()))
     except (FileNotFoundError, ValueError, TypeError):  # none, or of another version
         return None
-    return record if marked(record.mark) else None
+    return record if running(record) else None
+
+
+def running(record: NodeRecord) -> set[psutil.Process]:
+    """The processes of a node that still run."""
+    found = set(marked(record.mark))
+    for number, started in record.processes:
+        try:
+            process = psutil.Process(number)
+            if process.create_time() == started and process.status() != psutil.STATUS_ZOMBIE:
+                found.add(process)
+        except psutil.NoSuchProcess:
+            continue
+    return found
 
 
 def marked(mark: str) -> list[psutil.Process]:
@@ -57,21 +73,29 @@ def marked(mark: str) -> list[psutil.Process]:
     return found
 
 
-def end_marked(mark: str) -> int:
-    """End the processes of a node: asked first, forced after 15 s.
+def family(processes: Iterable[psutil.Process]) -> set[psutil.Process]:
+    """Processes with all that they started."""
+    found = set(processes)
+    for process in list(found):
+        try:
+            found.update(process.children(recursive=True))
+        except psutil.NoSuchProcess:
+            continue
+    return found
+
+
+def end(processes: Iterable[psutil.Process]) -> int:
+    """End processes and all that they started: asked first, forced after 15 s.
 
     Returns:
         How many there were.
     """
-    found = marked(mark)
+    found = family(processes)
     for process in found:
         _signal(process, force=False)
     for process in psutil.wait_procs(found, timeout=PATIENCE_S)[1]:
         _signal(process, force=True)
-    late = marked(mark)  # what a process started while it was asked to end
-    for process in late:
-        _signal(process, force=True)
-    psutil.wait_procs(late, timeout=PATIENCE_S)
+    psutil.wait_procs(found, timeout=PATIENCE_S)
     return len(found)
 
 

@@ -7,6 +7,8 @@ from types import SimpleNamespace
 
 import torch
 
+from spikevision.compat.checkpoint import safe_load
+
 
 def rows(path: Path) -> list[dict]:
     return [json.loads(line) for line in path.read_text().splitlines()]
@@ -18,7 +20,7 @@ def losses(folder: Path, rank: int) -> dict[int, float]:
 
 
 def weights(path: Path) -> dict[str, torch.Tensor]:
-    return torch.load(path, weights_only=True)["state_dict"]
+    return safe_load(path)["state_dict"]
 
 
 def assert_equals(undisturbed: SimpleNamespace, folder: Path, checkpoint: Path) -> None:
@@ -31,7 +33,7 @@ def assert_equals(undisturbed: SimpleNamespace, folder: Path, checkpoint: Path) 
         assert torch.equal(state[name], value), name
 
 
-def until(reached, process, *, seconds: float = 400) -> None:
+def until(reached, process, *, seconds: float = 600) -> None:
     end = time.monotonic() + seconds
     while not reached():
         assert process.poll() is None, "ended too early"

@@ -1,10 +1,13 @@
 import os
 import subprocess
 import sys
+import time
+from dataclasses import replace
 
+import psutil
 import pytest
 
-from spikevision.cluster.record import MARK, NodeRecord, end_marked, marked, read_record
+from spikevision.cluster.record import MARK, NodeRecord, end, marked, read_record, running
 
 
 @pytest.fixture(autouse=True)
@@ -61,8 +64,32 @@ def test_only_the_processes_of_the_mark_are_ended_also_those_that_do_not_listen(
 ):
     monkeypatch.setattr("spikevision.cluster.record.PATIENCE_S", 0.5)
     ours, deaf, other = sleeper("one"), sleeper("one", deaf=True), sleeper("two")
-    assert end_marked("one") == 2
+    assert end(marked("one")) == 2
     ours.wait(timeout=5)
     deaf.wait(timeout=5)
     assert other.poll() is None
     assert [process.pid for process in marked("two")] == [other.pid]
+
+
+def test_processes_that_lost_their_mark_are_known_by_number_and_start(sleeper):
+    renamed = sleeper("")
+    started = psutil.Process(renamed.pid).create_time()
+    known = replace(record("one"), processes=[(renamed.pid, started)])
+    assert [process.pid for process in running(known)] == [renamed.pid]
+    other = replace(
+        record("one"), processes=[(renamed.pid, started - 1)]
+    )  # the number was given again
+    assert running(other) == set()
+
+
+def test_what_a_process_started_ends_with_it(sleeper):
+    code = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(60)'], env={})"
+    parent = subprocess.Popen([sys.executable, "-c", code], env={**os.environ, MARK: "one"})
+    process = psutil.Process(parent.pid)
+    until = time.monotonic() + 30
+    while not process.children() and time.monotonic() < until:
+        time.sleep(0.05)
+    (child,) = process.children()
+    assert end(marked("one")) == 2
+    parent.wait(timeout=5)
+    assert not child.is_running()

@@ -171,7 +171,7 @@ def test_training_on_two_hosts_equals_that_on_one_to_the_bit(
     hosts, head, cluster_config, undisturbed, tmp_path
 ):
     driver = train(hosts[0], cluster_config, head, "2", tmp_path)
-    text = driver.communicate(timeout=400)[0]
+    text = driver.communicate(timeout=900)[0]
     assert driver.returncode == 0, text[-3000:]
     assert_equals(undisturbed, tmp_path, tmp_path / "runs/one/epoch_3_iter_60/checkpoint.pth")
 
@@ -190,7 +190,7 @@ def test_a_run_that_loses_a_host_goes_on_with_the_other(
     else:
         ip("-n", two.name, "link", "set", two.link, "down")
     (tmp_path / "wait_at").unlink()
-    text = driver.communicate(timeout=500)[0]
+    text = driver.communicate(timeout=900)[0]
     if loss == "link":
         two.kill()
         ip("-n", two.name, "link", "set", two.link, "up")
