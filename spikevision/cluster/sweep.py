@@ -96,8 +96,10 @@ def sweep(
         )
         if not restore:
             board.write("running")
-        _run(plan, spec, cluster, board=board, place=Storage(storage.below(name)))
-        result = board.close()
+        try:
+            _run(plan, spec, cluster, board=board, place=Storage(storage.below(name)))
+        finally:
+            result = board.close()
         _write_page(storage, name, result, plan)
         return result
 

@@ -46,11 +46,7 @@ class Watcher(tune.Callback):
         self._place = place
 
     def on_step_end(self, iteration: int, trials: list, **info: Any) -> None:
-        """Look at all trials."""
-        _boards[self._place].update(trials)
-
-    def on_experiment_end(self, trials: list, **info: Any) -> None:
-        """Look at all trials for the last time."""
+        """Look at all trials; not once more at the end, when Tune calls those terminated that an interruption ended."""
         _boards[self._place].update(trials)
 
 

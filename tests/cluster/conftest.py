@@ -52,6 +52,7 @@ def ray_environment(tmp_path_factory) -> Iterator[dict[str, str]]:
         "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.3",
         "RAY_worker_niceness": "0",  # Ray's own 15 starves its processes on a busy machine
         "RAY_raylet_start_wait_time_s": "300",  # a busy machine
+        "RAY_DASHBOARD_STARTUP_TIMEOUT_S": "300",
         "AWS_ACCESS_KEY_ID": "testing",
         "AWS_SECRET_ACCESS_KEY": "testing",
         "AWS_EC2_METADATA_DISABLED": "true",
