@@ -8,6 +8,7 @@ Such a model is run in stages. What mm's own ``predict`` computes with networks 
 ``one-stage, DETR``  one stage: ``extract_feat``, ``forward_transformer`` where there is one, ``bbox_head.forward``
 ``two-stage``        first ``extract_feat`` and ``rpn_head.forward``; behind them every head of ``roi_head`` is a stage
                      of its own, which gets the RoI features of the mean feature maps as a direct current
+``further heads``    of the model (semantic, masks): stages of their own on the mean feature maps
 
 RoI features cannot stream on from the first stage: which regions are looked at follows from the means of all its
 steps. RoIAlign is linear, so the features of the means are the means of the features, for whatever boxes. A read-out
@@ -101,6 +102,11 @@ class StagedRun:
         self.data = data if isinstance(data, Preprocessed) else model.data_preprocessor(data, False)
         self.t = 0
         self._links = _links_of(model)
+        if not self._links:
+            raise ValueError(
+                f"{type(model).__name__} has none of encode_decode and extract_feat with one of {', '.join(HEADS)}: "
+                "its predict mode cannot be converted; convert(model, ...) with tensors converts its forward"
+            )
         self._kept: list[
             _Advancing
         ] = []  # stages that see the image alone, in the order of their calls
@@ -228,7 +234,9 @@ def _links_of(model: nn.Module) -> list[str]:
     head = next((name for name in HEADS if getattr(model, name, None) is not None), None)
     if not hasattr(model, "extract_feat") or head is None:
         return []
-    links = [f"{name}.forward" for name in _roi_stages(model)] + ["extract_feat"]
+    others = [name for name, _ in model.named_children() if name.endswith("head")]
+    others = [name for name in others if name not in (head, "roi_head")]
+    links = [f"{name}.forward" for name in (*others, *_roi_stages(model))] + ["extract_feat"]
     if hasattr(model, "forward_transformer"):
         links.append("forward_transformer")
     return [*links, f"{head}.forward"]

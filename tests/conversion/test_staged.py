@@ -1,6 +1,7 @@
 """Models of the mm libraries in predict mode: stages on streams, decoding on means."""
 
 import copy
+import threading
 
 import pytest
 import torch
@@ -89,3 +90,45 @@ def test_calibration_leaves_no_links_and_a_network_alone_has_none(detector):
 def test_events_of_all_stages_are_counted(detector):
     events = convert(detector, [DATA], STAConfig(preset="ecmt")).count_events(DATA, 2)
     assert {name.split(".")[0] for name in events} == {"backbone", "neck", "rpn_head", "roi_head"}
+
+
+def test_two_threads_may_use_one_detector(detector):
+    snn = convert(detector, [DATA], STAConfig(preset="ecmt", time_steps=2))
+    batches = [detection_data((32, 32)), detection_data((48, 32), (24, 40), (32, 32), seed=1)]
+    alone = [snn.test_step(batch) for batch in batches]
+    together = {}
+    threads = [
+        threading.Thread(target=lambda i=i: together.update({i: snn.test_step(batches[i])}))
+        for i in (0, 1)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for i in (0, 1):
+        assert_same_detections(together[i], alone[i], atol=0)
+
+
+def test_a_detector_that_finds_nothing_answers_with_nothing(detector):
+    strict = copy.deepcopy(detector)
+    strict.roi_head.test_cfg.score_thr = 2.0
+    snn = convert(strict, [DATA], STAConfig(preset="ecmt"))
+    assert [len(sample.pred_instances) for sample in snn.run(DATA, 2)[2]] == [0, 0]
+    snn.model.roi_head.test_cfg.score_thr = 0.0  # calibration had no box to show to the mask head
+    with pytest.raises(ValueError, match=r"calibration never saw roi_head\.mask_head.*same path"):
+        snn.run(DATA, 2)
+
+
+def test_a_model_whose_parts_are_not_known_is_an_error(detector):
+    headless = copy.deepcopy(detector)
+    headless.rpn_head = None
+    with pytest.raises(ValueError, match="MaskRCNN has none of encode_decode"):
+        convert(headless, [DATA])
+
+
+def test_values_that_are_not_finite_are_an_error_that_names_the_part(detector):
+    broken = copy.deepcopy(detector)
+    with torch.no_grad():
+        broken.neck.outputs[0][0].conv.weight.fill_(torch.inf)
+    with pytest.raises(ValueError, match=r"neck\.outputs\.0.*not finite"):
+        convert(broken, [DATA])
