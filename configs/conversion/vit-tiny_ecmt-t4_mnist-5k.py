@@ -1,4 +1,4 @@
-# Converts the small vision transformer of configs/quick: `spikevision convert THIS CHECKPOINT -o OUT`. All numbers are ours.
-_base_ = ['../quick/vit-tiny_1xb32-12e_mnist-5k.py']
+# Converts the small vision transformer beside it: `spikevision convert THIS CHECKPOINT -o OUT`. All numbers are ours.
+_base_ = ['./vit-tiny_1xb32-12e_mnist-5k.py']
 
 conversion = dict(preset='ecmt', time_steps=4, calibration_images=128)

@@ -58,6 +58,11 @@ class ConvertedModel(BaseModel):
         self._register_load_state_dict_pre_hook(lambda state, prefix, *_: self.adopt(state, prefix))
 
     @property
+    def ann(self) -> Any:
+        """The model that was converted, with its heads and their numbers of classes."""
+        return self.spiking.model
+
+    @property
     def operation_counter(self) -> Any:
         """Who is told all operations, see :mod:`spikevision.conversion.counting`."""
         return self.spiking.operation_counter

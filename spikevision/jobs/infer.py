@@ -57,7 +57,10 @@ def infer(spec: RunSpec) -> RunResult:
     with StopRequest() as request:
         job = prepare(spec)
         model = build_model(job.config)
-        task, count = _task_class(job.task.name), count_classes(job.task.name, model)
+        task, count = (
+            _task_class(job.task.name),
+            count_classes(job.task.name, getattr(model, "ann", model)),
+        )
         checkpoint = load_network(model, spec.checkpoint)
         classes = classes_of(checkpoint, job.config, count=count)
         model.to(get_device()).eval()
