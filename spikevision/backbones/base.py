@@ -1,7 +1,7 @@
 """What all spiking backbones share: time enters here, levels are declared, sizes are checked, stages freeze."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -11,6 +11,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
 
 from spikevision.layers import FeatureSpec
+from spikevision.ops.packing import saved_by_others
 from spikevision.ops.time_axis import repeat_time
 
 __all__ = ["SpikingBackbone", "choose_arch"]
@@ -172,7 +173,7 @@ class SpikingBackbone(BaseModule):
             stage,
             x,
             use_reentrant=False,
-            context_fn=lambda: (nullcontext(), _statistics_kept(stage)),
+            context_fn=lambda: (saved_by_others(), _statistics_kept(stage)),
         )
 
     def get_layer_depth(self, param_name: str, prefix: str = "") -> tuple[int, int]:
@@ -244,10 +245,16 @@ def _statistics_kept(stage: nn.Module) -> Iterator[None]:
         for layer in stage.modules()
         if isinstance(layer, _BatchNorm) and layer.track_running_stats
     ]
+    tracked = [norm.num_batches_tracked for norm in norms if norm.num_batches_tracked is not None]
+    counts = [count.clone() for count in tracked]
+    momenta = [norm.momentum for norm in norms]
     for norm in norms:
-        norm.track_running_stats = False
+        norm.momentum = 0.0
     try:
-        yield
+        with saved_by_others():
+            yield
     finally:
-        for norm in norms:
-            norm.track_running_stats = True
+        for count, before in zip(tracked, counts, strict=True):
+            count.copy_(before)
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum

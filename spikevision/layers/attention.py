@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
+from spikevision.layers.normalise import EndsInNorm, fire
 from spikevision.neurons import build_neuron
 from spikevision.ops.attention import spiking_attention
 from spikevision.ops.packing import takes_spikes
@@ -95,11 +96,18 @@ class SpikingSelfAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """``[T, N, C, H, W]`` in and out."""
-        q = self._split_heads(self.q_neuron(self.q(x)))
-        k = self._split_heads(self.k_neuron(self.k(x)))
-        v = self._split_heads(self.v_neuron(self.v(x)))
-        merged = self.attend(q, k, v).flatten(2, 3)
-        return self.out(merged.unflatten(-1, x.shape[-2:]))
+        return self.out(self._attended(x))
+
+    def before_norm(self, x: Tensor) -> tuple[Tensor, list[nn.Module]]:
+        """See :class:`spikevision.layers.normalise.EndsInNorm`."""
+        assert isinstance(self.out, EndsInNorm)
+        return self.out.before_norm(self._attended(x))
+
+    def _attended(self, x: Tensor) -> Tensor:
+        q = self._split_heads(fire(self.q, self.q_neuron, x))
+        k = self._split_heads(fire(self.k, self.k_neuron, x))
+        v = self._split_heads(fire(self.v, self.v_neuron, x))
+        return self.attend(q, k, v).flatten(2, 3).unflatten(-1, x.shape[-2:])
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """Spikes of the attended values; all four ``[T, N, M, D, L]``."""

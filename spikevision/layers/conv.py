@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from spikevision.layers.normalise import BatchNorm2d, apply_norms
 from spikevision.ops.depthwise import depthwise_conv2d
 from spikevision.ops.packing import takes_spikes
 from spikevision.ops.time_axis import fold_time, unfold_like
@@ -55,7 +56,12 @@ class ConvBN(TimeFolded):
         self.conv = nn.Conv2d(
             in_channels, out_channels, kernel_size, stride, padding=kernel_size // 2, bias=bias
         )
-        self.bn = nn.BatchNorm2d(out_channels)
+        self.bn = BatchNorm2d(out_channels)
+
+    @takes_spikes
+    def before_norm(self, x: Tensor) -> tuple[Tensor, list[nn.Module]]:
+        """See :class:`spikevision.layers.normalise.EndsInNorm`."""
+        return unfold_like(self.conv(fold_time(x)), x), [self.bn]
 
     def fused(self) -> TimeFolded:
         """One convolution with bias, equal in eval mode."""
@@ -92,7 +98,12 @@ class DepthwiseBN(TimeFolded):
     def __init__(self, channels: int, kernel_size: int) -> None:
         super().__init__()
         self.conv = DepthwiseConv2d(channels, kernel_size)
-        self.bn = nn.BatchNorm2d(channels)
+        self.bn = BatchNorm2d(channels)
+
+    @takes_spikes
+    def before_norm(self, x: Tensor) -> tuple[Tensor, list[nn.Module]]:
+        """See :class:`spikevision.layers.normalise.EndsInNorm`."""
+        return unfold_like(self.conv(fold_time(x)), x), [self.bn]
 
     def fused(self) -> TimeFolded:
         """One depthwise convolution with bias, equal in eval mode."""
@@ -115,7 +126,12 @@ class DepthwiseSeparableBN(TimeFolded):
         self.kernel_size = kernel_size
         self.depthwise = DepthwiseConv2d(in_channels, kernel_size)
         self.pointwise = nn.Conv2d(in_channels, out_channels, 1, bias=False)
-        self.bn = nn.BatchNorm2d(out_channels)
+        self.bn = BatchNorm2d(out_channels)
+
+    @takes_spikes
+    def before_norm(self, x: Tensor) -> tuple[Tensor, list[nn.Module]]:
+        """See :class:`spikevision.layers.normalise.EndsInNorm`."""
+        return unfold_like(self.pointwise(self.depthwise(fold_time(x))), x), [self.bn]
 
     def fused(self) -> TimeFolded:
         """One dense convolution with bias, equal in eval mode; ``k^2 C C'`` instead of ``k^2 C + C C'`` MACs."""
@@ -149,21 +165,25 @@ class RepConvBN(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.pointwise1 = nn.Conv2d(channels, channels, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(channels)
+        self.bn1 = BatchNorm2d(channels)
         self.depthwise = DepthwiseConv2d(channels, 3)
         self.pointwise2 = nn.Conv2d(channels, channels, 1, bias=False)
-        self.bn2 = nn.BatchNorm2d(channels)
-        self.bn3 = nn.BatchNorm2d(channels)
+        self.bn2 = BatchNorm2d(channels)
+        self.bn3 = BatchNorm2d(channels)
 
-    @takes_spikes
     def forward(self, x: Tensor) -> Tensor:
         """``[T, N, C, H, W]`` in and out."""
+        z, norms = self.before_norm(x)
+        return unfold_like(apply_norms(norms, fold_time(z)), z)
+
+    @takes_spikes
+    def before_norm(self, x: Tensor) -> tuple[Tensor, list[nn.Module]]:
+        """See :class:`spikevision.layers.normalise.EndsInNorm`."""
         y = self.bn1(self.pointwise1(fold_time(x)))
         # A convolution is linear: zero padding plus the response to the border alone. The border is the same for
         # all images, so it is convolved once, and no padded copy of the features is made.
         y = self.depthwise(y) + self._border_response(y.shape[-2:])
-        y = self.bn3(self.bn2(self.pointwise2(y)))
-        return unfold_like(y, x)
+        return unfold_like(self.pointwise2(y), x), [self.bn2, self.bn3]
 
     def _border_response(self, size: torch.Size) -> Tensor:
         height, width = size

@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from spikevision.layers.normalise import fire
+
 __all__ = ["SHORTCUTS", "DropPath", "SpikingResidual"]
 
 SHORTCUTS = ("membrane", "sew", "vanilla")
@@ -67,7 +69,7 @@ class SpikingResidual(nn.Module):
         if self.shortcut == "membrane":
             return x + self.drop_path(self.body(self.neuron(x)))
         if self.shortcut == "sew":
-            return x + self.drop_path(self.neuron(self.body(x)))
+            return x + self.drop_path(fire(self.body, self.neuron, x))
         return self.neuron(x + self.drop_path(self.body(x)))
 
     def extra_repr(self) -> str:

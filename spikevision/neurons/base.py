@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from spikevision.ops import run_steps, state_dtype
+from spikevision.ops.normalise import LIFSettings
 from spikevision.ops.packing import mark_spikes
 from spikevision.ops.surrogate import resolve_surrogate
 
@@ -90,17 +91,27 @@ class SpikingNeuron(nn.Module):
         return torch.full_like(x[0], self.v_rest, dtype=state_dtype(x))
 
     @overload
-    def forward(self, x: Tensor) -> Tensor: ...
+    def forward(
+        self, x: Tensor, *, instead: Callable[[Tensor], Tensor] | None = None
+    ) -> Tensor: ...
 
     @overload
     def forward(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]: ...
 
-    def forward(self, x: Tensor, state: Tensor | None = None) -> Tensor | tuple[Tensor, Tensor]:
+    def forward(
+        self,
+        x: Tensor,
+        state: Tensor | None = None,
+        *,
+        instead: Callable[[Tensor], Tensor] | None = None,
+    ) -> Tensor | tuple[Tensor, Tensor]:
         """Run all time steps of ``x``.
 
         Args:
             x: Input current ``[T, N, ...]``.
             state: Membrane potential ``[N, ...]`` to go on from, or None to start from rest.
+            instead: What computes the spikes of this neuron from ``x`` in one pass with a normalisation before it;
+                hooks of the neuron then see as its input what is not normalised yet.
 
         Returns:
             Spikes of the shape, dtype and memory layout of ``x``; with a state given, also the
@@ -111,6 +122,8 @@ class SpikingNeuron(nn.Module):
                 or the state does not fit it.
         """
         self._check_input(x)
+        if instead is not None:
+            return self._marked(instead(x))
         step, params, settings = self._dynamics()
         if state is None:
             return self._marked(run_steps(step, x, self.v_rest, *params, **settings)[0])
@@ -121,6 +134,11 @@ class SpikingNeuron(nn.Module):
 
     def _marked(self, spikes: Tensor) -> Tensor:
         return mark_spikes(spikes) if self.spike_packing and spikes.requires_grad else spikes
+
+    def lif_settings(self) -> LIFSettings | None:
+        """What the kernel of :func:`spikevision.ops.normalise.batch_norm_lif` runs in its place, or None."""
+        step, _, settings = self._dynamics()
+        return LIFSettings.of(step, settings)
 
     def extra_repr(self) -> str:
         """Settings as they would be passed to the constructor."""

@@ -70,7 +70,7 @@ class IntegerLIF(SpikingNeuron):
         self.normalise = bool(normalise)
         self.unrolled = False
 
-    def forward(self, x: Tensor, state: Tensor | None = None) -> Any:
+    def forward(self, x: Tensor, state: Tensor | None = None, **_: Any) -> Any:
         """Run all time steps, see :meth:`SpikingNeuron.forward`.
 
         Unrolled, it takes a membrane potential or spikes in slots ``[S * T, N, ...]``, whose slots it adds up, and

@@ -19,7 +19,10 @@ class ReLU(SpikingNeuron):
     comparisons of accuracy and cost. Settings of neurons, such as ``v_threshold``, are taken and have no effect.
     """
 
-    def forward(self, x: Tensor, state: Tensor | None = None) -> Any:
+    def lif_settings(self) -> None:
+        """None: no kernel runs in its place."""
+
+    def forward(self, x: Tensor, state: Tensor | None = None, **_: Any) -> Any:
         """``[T, N, ...]`` in and out; a state is handed back unchanged."""
         activation = functional.relu(x)
         return activation if state is None else (activation, state)

@@ -1,9 +1,9 @@
 /* Gradient of the weights of a depthwise convolution: stride 1, same padding, odd kernel, channels last.
  *
- * x, g: [N, H, W, C] float32, input and gradient of the output; dw: [k, k, C], written by this function for the
- * channels begin..end, which are multiples of LANES. One call handles all images of these channels, so that threads
- * share nothing.
+ * x, g: [N, H, W, C] float32, input and gradient of the output; dw: [k, k, C], written by this function; the
+ * number of channels is a multiple of LANES. A thread handles all images of its channels, so that threads share nothing.
  */
+#pragma GCC optimize("fp-contract=fast") /* sums may take fused multiply-add, unlike potentials */
 #define LANES 8
 #define MAX_KERNEL 7
 
@@ -34,10 +34,11 @@ DEFINE_ROW(5)
 DEFINE_ROW(7)
 
 void depthwise_weight_gradient(const float *x, const float *g, float *dw, long images, long height,
-                               long width, long channels, long kernel, long begin, long end)
+                               long width, long channels, long kernel, long threads)
 {
     const long row = width * channels;
-    for (long c = begin; c < end; c += LANES) {
+#pragma omp parallel for num_threads(threads)
+    for (long c = 0; c < channels; c += LANES) {
         lanes sums[MAX_KERNEL * MAX_KERNEL] = {0};
         for (long n = 0; n < images; n++)
             for (long h = 0; h < height; h++)

@@ -1,33 +1,21 @@
 """Depthwise convolution whose weight gradient is no bottleneck on a CPU.
 
-PyTorch's takes five to forty times as long as the forward pass. Ours is ``depthwise.c``, compiled at its first use and
-kept in the user's cache; without a compiler, PyTorch's gradient is used.
+PyTorch's takes five to forty times as long as the forward pass. Ours is ``depthwise.c``; where kernels do not run,
+PyTorch's gradient is used.
 """
 
 from __future__ import annotations
 
-import ctypes
-import hashlib
-import os
-import platform
-import subprocess
-import warnings
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from spikevision.ops.backend import resolve_backend
+from spikevision.ops import native
 
 __all__ = ["depthwise_conv2d"]
 
-SOURCE = Path(__file__).with_suffix(".c")
-FLAGS = ("-x", "c", "-O3", "-march=native", "-shared", "-fPIC")
 KERNELS = (3, 5, 7)
 LANES = 8  # as in the source
 
@@ -53,13 +41,9 @@ def _has_kernel(x: Tensor, weight: Tensor) -> bool:
     return (
         torch.is_grad_enabled()
         and weight.requires_grad
-        and x.device.type == "cpu"
-        and x.dtype == weight.dtype == torch.float32
-        and not torch.is_autocast_enabled("cpu")
         and weight.shape[-1] in KERNELS
         and len(weight) % LANES == 0
-        and resolve_backend(x) == "compiled"
-        and _library() is not None
+        and native.has_kernels(x, weight)
     )
 
 
@@ -89,76 +73,13 @@ def _input_gradient(grad: Tensor, x: Tensor, weight: Tensor) -> Tensor:
 
 
 def _weight_gradient(grad: Tensor, x: Tensor, weight: Tensor) -> Tensor:
-    """``[C, 1, k, k]``, from the kernel; channels are divided among threads."""
-    function, kernel = _library(), weight.shape[-1]
-    assert function is not None
+    """``[C, 1, k, k]``, from the kernel."""
     images, channels, height, width = x.shape
+    kernel = weight.shape[-1]
     x = x.contiguous(memory_format=torch.channels_last)
     grad = grad.contiguous(memory_format=torch.channels_last)
     result = torch.empty(kernel, kernel, channels)
-
-    def run(begin: int, end: int) -> None:
-        function(
-            x.data_ptr(), grad.data_ptr(), result.data_ptr(),
-            images, height, width, channels, kernel, begin, end,
-        )  # fmt: skip
-
-    threads = min(torch.get_num_threads(), channels // LANES)
-    if threads == 1:
-        run(0, channels)
-    else:
-        cuts = [channels // LANES * part // threads * LANES for part in range(threads + 1)]
-        list(_pool(os.getpid(), threads).map(run, cuts[:-1], cuts[1:]))
+    native.call(
+        "depthwise_weight_gradient", x, grad, result, images, height, width, channels, kernel
+    )
     return result.permute(2, 0, 1).unsqueeze(1)
-
-
-@cache
-def _pool(process: int, threads: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(threads, thread_name_prefix="depthwise")
-
-
-@cache
-def _library() -> Callable[..., None] | None:
-    """The compiled function, or None where it does not compile."""
-    try:
-        function = ctypes.CDLL(str(_built())).depthwise_weight_gradient
-    except (OSError, subprocess.CalledProcessError) as error:
-        reason = getattr(error, "stderr", None) or error
-        warnings.warn(
-            f"depthwise weight gradients are PyTorch's, correct but slow: {reason}",
-            RuntimeWarning,
-            stacklevel=2,
-        )
-        return None
-    function.argtypes = [ctypes.c_void_p] * 3 + [ctypes.c_long] * 7
-    function.restype = None
-    return function
-
-
-def _built() -> Path:
-    """Compile the source unless the cache has it for this source, compiler and machine."""
-    compiler = os.environ.get("CXX", "g++")
-    identity = [SOURCE.read_text(), compiler, *FLAGS, platform.machine(), _processor()]
-    digest = hashlib.sha256("\n".join(identity).encode()).hexdigest()[:16]
-    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "spikevision"
-    library = folder / f"depthwise-{digest}.so"
-    if not library.exists():
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        unfinished = library.with_suffix(f".{os.getpid()}")
-        subprocess.run(
-            [compiler, *FLAGS, str(SOURCE), "-o", str(unfinished)],
-            check=True,
-            capture_output=True,
-            text=True,
-        )
-        unfinished.replace(library)
-    return library
-
-
-def _processor() -> str:
-    """Model and features of the processor, which ``-march=native`` compiles for."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    return "\n".join(sorted({line for line in lines if line.startswith(("flags", "model name"))}))

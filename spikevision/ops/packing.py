@@ -1,14 +1,16 @@
-"""Spikes kept for the backward pass as bits: one thirty-second of their memory in float32.
+"""What is kept for the backward pass in place of tensors: spikes as bits, normalised values as what they come from.
 
-A neuron marks the memory of its spikes with :func:`mark_spikes`. A layer that they enter runs under
-:func:`spikes_saved_as_bits`, where autograd keeps marked tensors packed and all others as they are.
+A neuron marks the memory of its spikes with :func:`mark_spikes`, a normalisation that of its result with
+:func:`mark_remade`. A layer that they enter runs under :func:`spikes_saved_as_bits`, where autograd keeps marked spikes
+in one thirty-second of their memory in float32, makes normalised values again, and keeps all others as they are.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
@@ -18,9 +20,11 @@ import torch
 from torch import Tensor
 
 __all__ = [
+    "mark_remade",
     "mark_spikes",
     "pack",
     "pack_bits",
+    "saved_by_others",
     "spikes_saved_as_bits",
     "takes_spikes",
     "unpack",
@@ -36,22 +40,46 @@ class _Mark:
 
     version: int
     bits: Tensor | None = None
+    source: _Source | None = None
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A tensor of which another of the same form is made again, ``make(tensor, into)``."""
+
+    tensor: Tensor
+    version: int
+    make: Callable[[Tensor, Tensor], None]
 
 
 @dataclass(frozen=True)
 class _Packed:
-    """A saved tensor whose storage is kept as bits."""
+    """A saved tensor whose storage is kept as bits, or made again."""
 
-    bits: Tensor
+    kept: Tensor | _Source
     dtype: torch.dtype
     size: torch.Size
     stride: tuple[int, ...]
     offset: int
     elements: int
 
+    @property
+    def memory(self) -> Tensor:
+        """The tensor that is kept in its place."""
+        return self.kept.tensor if isinstance(self.kept, _Source) else self.kept
+
 
 # A storage's Python object lives as long as any tensor on it, so a mark goes when the spikes go.
 _marks: WeakKeyDictionary[torch.UntypedStorage, _Mark] = WeakKeyDictionary()
+
+
+class _Outer(threading.local):
+    """Whether hooks that are not ours decide what is kept, in this thread."""
+
+    counts = False
+
+
+_outer = _Outer()
 
 
 def mark_spikes(spikes: Tensor) -> Tensor:
@@ -65,11 +93,37 @@ def mark_spikes(spikes: Tensor) -> Tensor:
     return spikes
 
 
+def mark_remade(result: Tensor, source: Tensor, make: Callable[[Tensor, Tensor], None]) -> None:
+    """Say that ``make(source, into)`` writes a tensor's values again into another one of its memory layout.
+
+    Of use where ``source`` is kept for the backward pass anyway.
+    """
+    storage = result.untyped_storage()
+    if storage.nbytes() == result.numel() * result.itemsize:
+        kept = source.detach()
+        _marks[storage] = _Mark(result._version, source=_Source(kept, kept._version, make))
+
+
 def spikes_saved_as_bits() -> AbstractContextManager[Any]:
     """Within it autograd saves marked spikes as bits; gradients stay equal to the bit."""
-    if not torch.is_grad_enabled() or torch.compiler.is_compiling() or torch.jit.is_tracing():
+    if (
+        not torch.is_grad_enabled()
+        or _outer.counts
+        or torch.compiler.is_compiling()
+        or torch.jit.is_tracing()
+    ):
         return nullcontext()
     return torch.autograd.graph.saved_tensors_hooks(pack, unpack)
+
+
+@contextmanager
+def saved_by_others() -> Iterator[None]:
+    """Within it nothing is packed: hooks around it, such as those of gradient checkpointing, see every tensor."""
+    before, _outer.counts = _outer.counts, True
+    try:
+        yield
+    finally:
+        _outer.counts = before
 
 
 def takes_spikes(forward: Forward) -> Forward:
@@ -114,16 +168,18 @@ def _weights(device: torch.device) -> Tensor:
 
 
 def pack(tensor: Tensor) -> Tensor | _Packed:
-    """What autograd keeps in place of a tensor: marked spikes as bits, all else as it is."""
+    """What autograd keeps in place of a tensor: marked ones as bits or not at all, all else as it is."""
     storage = tensor.untyped_storage()
     mark = _marks.get(storage)
     if mark is None or mark.version != tensor._version:
         return tensor
     elements = storage.nbytes() // tensor.itemsize
-    if mark.bits is None:
+    if mark.source is None and mark.bits is None:
         mark.bits = pack_bits(tensor.detach().as_strided((elements,), (1,), 0))
+    kept = mark.bits if mark.source is None else mark.source
+    assert kept is not None
     return _Packed(
-        mark.bits,
+        kept,
         tensor.dtype,
         tensor.shape,
         tensor.stride(),
@@ -136,5 +192,18 @@ def unpack(saved: Tensor | _Packed) -> Tensor:
     """Inverse of :func:`pack`."""
     if isinstance(saved, Tensor):
         return saved
-    flat = unpack_bits(saved.bits, saved.elements, saved.dtype)
+    if isinstance(saved.kept, _Source):
+        flat = _made_again(saved.kept)
+    else:
+        flat = unpack_bits(saved.kept, saved.elements, saved.dtype)
     return flat.as_strided(saved.size, saved.stride, saved.offset)
+
+
+def _made_again(source: _Source) -> Tensor:
+    if source.tensor._version != source.version:
+        raise RuntimeError(
+            "a tensor that the backward pass needs was changed in place: the input of a normalisation"
+        )
+    into = torch.empty_like(source.tensor)
+    source.make(source.tensor, into)
+    return into.as_strided((into.numel(),), (1,), 0)

@@ -142,7 +142,7 @@ def _round(
 
     def pack(tensor: Tensor) -> Any:
         saved = packing.pack(tensor)
-        bits = saved if isinstance(saved, Tensor) else saved.bits
+        bits = saved if isinstance(saved, Tensor) else saved.memory
         if bits.untyped_storage().data_ptr() not in known:
             kept[bits.untyped_storage().data_ptr()] = bits.untyped_storage().nbytes()
         return saved

@@ -1,5 +1,4 @@
 import shutil
-import subprocess
 
 import pytest
 import torch
@@ -81,29 +80,6 @@ def test_the_input_gradient_alone_is_computed_where_weights_are_frozen():
         [6, 9, 9, 9, 6],
         [4, 6, 6, 6, 4],
     ]
-
-
-def test_a_compiler_that_fails_is_named_and_pytorch_goes_on(monkeypatch, tmp_path):
-    monkeypatch.setenv("CXX", str(tmp_path / "no-such-compiler"))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    depthwise._library.cache_clear()
-    try:
-        with pytest.warns(RuntimeWarning, match="no-such-compiler"):
-            assert depthwise._library() is None
-        with neuron_backend("compiled"):
-            ours = gradients(depthwise_conv2d, torch.ones(1, 8, 4, 4), torch.ones(8, 1, 3, 3))
-        assert ours[2][0, 0, 1, 1] != 0
-    finally:
-        depthwise._library.cache_clear()
-
-
-@needs_compiler
-def test_the_kernel_is_compiled_once_and_kept(monkeypatch, tmp_path):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    first = depthwise._built()
-    monkeypatch.setattr(subprocess, "run", None)
-    assert depthwise._built() == first
-    assert [path.name for path in (tmp_path / "spikevision").iterdir()] == [first.name]
 
 
 @needs_compiler

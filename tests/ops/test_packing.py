@@ -17,7 +17,7 @@ def saved_bytes(function):
     def pack(tensor):
         nonlocal total
         kept = packing.pack(tensor)
-        kept_tensor = kept if isinstance(kept, torch.Tensor) else kept.bits
+        kept_tensor = kept if isinstance(kept, torch.Tensor) else kept.memory
         total += kept_tensor.numel() * kept_tensor.itemsize
         return kept
 
