@@ -65,23 +65,6 @@ SECTIONS = [
         measures={"median_ms": "time (ms)", "peak_mib": "peak memory (MiB)"},
     ),
     Section(
-        name="training_step_task",
-        title="Training step: detection and segmentation",
-        about=(
-            "Mask R-CNN and Semantic-FPN of the shipped configs on random images, forward pass, losses, backward pass. "
-            "Eager: the plain loop of neurons under autograd, and spikes not packed."
-        ),
-        command="python tools/benchmarks/training_step_task.py detection (or segmentation)",
-        settings=("task", "time_steps", "size", "batch", "threads"),
-        measures={"median_ms": "time (ms)", "peak_mib": "peak memory (MiB)"},
-        contestants={
-            "ours": "spikevision",
-            "spikingjelly": "SpikingJelly's layers",
-            "relu": "ReLU twin",
-            "eager": "eager neurons, no packing",
-        },
-    ),
-    Section(
         name="inference",
         title="Inference: classification",
         about=(
