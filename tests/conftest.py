@@ -10,6 +10,7 @@ os.environ.setdefault("SPIKEVISION_NEURON_BACKEND", "chunked")
 os.environ.setdefault("OMP_NUM_THREADS", "2")
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in its own hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Two processes at once (``-n 2 --dist loadgroup``): files stay whole, all that needs Ray shares one process."""
     for item in items:
