@@ -41,7 +41,7 @@ def evaluate(config, meta, answers: list) -> dict:
     for batch, samples in answers:
         evaluator.process(data_samples=samples, data_batch=batch)
     found = evaluator.evaluate(sum(len(samples) for _, samples in answers))
-    return {k: v for k, v in found.items() if k.endswith(("mAP_50", "mIoU"))}
+    return {k: float(v) for k, v in found.items() if k.endswith(("mAP_50", "mIoU"))}
 
 
 def measure(model, config, args) -> dict:
