@@ -28,11 +28,12 @@ demo-segmentation: install  ## Train a spiking Semantic-FPN on real microscopy, 
 	$(BIN)/python tools/demo.py --data scratch-assay \
 		configs/quick/semantic-fpn_meta-spikeformer-tiny_t4_1xb2-4e_scratch-assay.py
 
-test: install  ## Run all tests, in two processes of one thread each
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup
+test: install  ## Run all tests: two processes of one thread each, then those of Ray, which starts its own
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/cluster
+	$(BIN)/python -m pytest tests/cluster
 
 test-fast: install  ## Run the tests that take less than ten seconds each
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
 
 format: install  ## Format the code
 	$(BIN)/ruff format .

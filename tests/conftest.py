@@ -10,14 +10,6 @@ os.environ.setdefault("SPIKEVISION_NEURON_BACKEND", "chunked")
 os.environ.setdefault("OMP_NUM_THREADS", "2")
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in its own hook
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Two processes at once (``-n 2 --dist loadgroup``): files stay whole, all that needs Ray shares one process."""
-    for item in items:
-        group = "ray" if "cluster" in item.path.parts else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
-
-
 @pytest.fixture(autouse=True)
 def _own_default_scope() -> Iterator[None]:
     """A Runner sets mmengine's default scope for the whole process; no test hands its scope to the next."""
