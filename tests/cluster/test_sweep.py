@@ -121,7 +121,10 @@ def test_a_sweep_whose_driver_is_killed_is_restored_and_leaves_nothing_behind(
     assert all({"accuracy/top1", "energy_pj"} <= row["metrics"].keys() for row in rest)
     assert all(row["metrics"]["energy_pj"] > 0 for row in rest)
     assert all(Path(row["checkpoint"], "checkpoint.pth").is_file() for row in rest)
-    assert [row for row in rows if row["trial"] in done_before] == list(done_before.values())
+    # what finished just before the end may have run again: Tune writes its state every few seconds
+    after = {row["trial"]: row for row in rows}
+    for trial, row in done_before.items():
+        assert (after[trial]["values"], after[trial]["status"]) == (row["values"], "finished")
     folder = tmp_path / "runs" / "one"
     assert len(list(csv.DictReader((folder / "sweep.csv").open()))) == len(RATES)
     assert "Best trial" in (folder / "sweep.html").read_text()
