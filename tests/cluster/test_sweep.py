@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from tiny_training import CONFIG, SPIKING
+from unproven import unproven
 
 from spikevision.cluster.spec import ClusterSpec
 from spikevision.cluster.sweep import sweep
@@ -76,6 +77,7 @@ def assert_nothing_is_held(ray_address, ray_environment, loopback):
     return check
 
 
+@unproven
 @pytest.mark.ray
 @pytest.mark.slow
 def test_a_sweep_whose_driver_is_killed_is_restored_and_leaves_nothing_behind(
@@ -131,6 +133,7 @@ def test_a_sweep_whose_driver_is_killed_is_restored_and_leaves_nothing_behind(
     assert_nothing_is_held()
 
 
+@unproven
 @pytest.mark.ray
 @pytest.mark.slow
 def test_trials_with_workers_of_their_own_free_their_places_when_they_are_stopped(

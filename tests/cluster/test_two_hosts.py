@@ -12,6 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 from equal_runs import assert_equals, rows, until
+from unproven import unproven
 
 INTERVAL = 7  # iterations between two checkpoints of the tiny training
 PLAIN = """
@@ -167,6 +168,7 @@ def train(host: Host, config: Path, head: str, workers: str, folder: Path) -> su
     return host.start("-m", "spikevision.cli.main", *words, "--storage", folder / "runs")
 
 
+@unproven
 def test_training_on_two_hosts_equals_that_on_one_to_the_bit(
     hosts, head, cluster_config, undisturbed, tmp_path
 ):
@@ -176,6 +178,7 @@ def test_training_on_two_hosts_equals_that_on_one_to_the_bit(
     assert_equals(undisturbed, tmp_path, tmp_path / "runs/one/epoch_3_iter_60/checkpoint.pth")
 
 
+@unproven
 @pytest.mark.parametrize("loss", ["power", "link"])
 def test_a_run_that_loses_a_host_goes_on_with_the_other(
     hosts, head, cluster_config, tmp_path, loss
