@@ -13,7 +13,9 @@ from spikevision.registry import MODELS
 @pytest.fixture(scope="module")
 def neck():
     torch.manual_seed(0)
-    return MODELS.build({"type": "SimpleFeaturePyramid", "in_channels": 8, "out_channels": 6})
+    return MODELS.build(
+        {"type": "spikevision.SimpleFeaturePyramid", "in_channels": 8, "out_channels": 6}
+    )
 
 
 def layer_norm(x, norm):

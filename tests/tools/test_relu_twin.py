@@ -28,7 +28,7 @@ def relu_twin():
 
 @pytest.mark.parametrize("kind", ["mask-rcnn", "retinanet", "semantic-fpn"])
 def test_no_neuron_is_left_in_the_twin(relu_twin, kind):
-    (path,) = QUICK.glob(f"{kind}_*.py")
+    (path,) = QUICK.glob(f"{kind}_meta-*.py")
     config = load_config(path, options=relu_twin.twin_options(str(path)))
     with DefaultScope.overwrite_default_scope(config.default_scope):
         model = build_model(config)
