@@ -3,7 +3,7 @@
 import argparse
 from typing import Any
 
-from spikevision.cli.options import parse_options, say
+from spikevision.cli.options import add_config, parse_options, say
 
 HELP = "fold, measure and export a trained network for fast inference, and say how equal it is"
 EPILOG = """\
@@ -21,16 +21,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this verb."""
     parser.epilog = EPILOG
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("config", help="text config, e.g. configs/classification/....py")
+    add_config(parser, example="deploy_cfg.weights=int8")
     parser.add_argument("checkpoint", help="checkpoint of this config's model")
     parser.add_argument("-o", "--output", required=True, metavar="OUT", help="folder to make")
-    parser.add_argument(
-        "--cfg-options",
-        nargs="+",
-        default=[],
-        metavar="KEY=VALUE",
-        help="override config fields, e.g. deploy_cfg.weights=int8",
-    )
 
 
 def run(args: argparse.Namespace) -> int:

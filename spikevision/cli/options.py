@@ -12,16 +12,21 @@ if TYPE_CHECKING:
 
 def add_config_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the config, the work folder and the overrides."""
-    parser.add_argument("config", help="text config, e.g. configs/classification/....py")
+    add_config(parser, example="train_cfg.max_epochs=3")
     parser.add_argument(
         "--work-dir", metavar="DIR", help="put the run's folder here (default: work_dirs/<config>)"
     )
+
+
+def add_config(parser: argparse.ArgumentParser, *, example: str) -> None:
+    """Add the config and the overrides, of a verb that makes no run folder; ``example`` is one override."""
+    parser.add_argument("config", help="text config, e.g. configs/classification/....py")
     parser.add_argument(
         "--cfg-options",
         nargs="+",
         default=[],
         metavar="KEY=VALUE",
-        help="override config fields, e.g. train_cfg.max_epochs=3",
+        help=f"override config fields, e.g. {example}",
     )
 
 
