@@ -41,8 +41,9 @@ class ResumableBatchSampler(Sampler[list[int]]):
             self._batches = DATA_SAMPLERS.build(dict(inner), default_args=defaults)
 
     def __iter__(self) -> Iterator[list[int]]:
+        # runs with the first batch, not with iter(): a loader with workers makes two iterators and uses the second
         skip, self.skip_next = self.skip_next, 0
-        return islice(iter(self._batches), skip, None)
+        yield from islice(iter(self._batches), skip, None)
 
     def __len__(self) -> int:
         return len(self._batches)
