@@ -1,7 +1,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from torch.utils.data import BatchSampler
+from torch.utils.data import BatchSampler, DataLoader
 
 from spikevision.jobs.loops import ResumableBatchSampler
 
@@ -28,6 +28,17 @@ def test_another_batch_sampler_can_be_inside():
     sampler = ResumableBatchSampler(range(7), 2, inner=inner)
     sampler.skip_next = 1
     assert list(sampler) == [[2, 3], [4, 5]]
+
+
+@pytest.mark.parametrize("persistent", [False, True])
+def test_a_loader_with_workers_leaves_them_out_too(persistent):
+    sampler = ResumableBatchSampler(range(7), 2)
+    loader = DataLoader(
+        range(7), batch_sampler=sampler, num_workers=1, persistent_workers=persistent
+    )
+    sampler.skip_next = 2
+    assert [batch.tolist() for batch in loader] == [[4, 5], [6]]
+    assert [batch.tolist() for batch in loader] == [[0, 1], [2, 3], [4, 5], [6]]
 
 
 def test_a_built_data_loader_is_refused():
