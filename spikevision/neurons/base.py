@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from spikevision.ops import run_steps, state_dtype
+from spikevision.ops.counting import SpikeCounter
 from spikevision.ops.normalise import LIFSettings
 from spikevision.ops.packing import mark_spikes
 from spikevision.ops.surrogate import resolve_surrogate
@@ -43,7 +44,12 @@ class SpikingNeuron(nn.Module):
     Raises:
         ValueError: If the threshold is not above the reset potential (0 under a soft reset), a
             number is not finite, or the surrogate is unknown.
+
+    Attributes:
+        spike_counter: Counts the spikes while they are fired, if somebody has put it there; else None.
     """
+
+    spike_counter: SpikeCounter | None = None
 
     def __init__(
         self,
@@ -126,6 +132,10 @@ class SpikingNeuron(nn.Module):
             return self._marked(instead(x))
         step, params, settings = self._dynamics()
         if state is None:
+            lif = LIFSettings.of(step, settings, trains=False) if self.spike_counter else None
+            counted = self.spike_counter.fire(x, lif) if self.spike_counter and lif else None
+            if counted is not None:
+                return counted
             return self._marked(run_steps(step, x, self.v_rest, *params, **settings)[0])
         self._check_state(x, state)
         spikes, last = run_steps(step, x, state, *params, **settings)
@@ -138,7 +148,7 @@ class SpikingNeuron(nn.Module):
     def lif_settings(self) -> LIFSettings | None:
         """What the kernel of :func:`spikevision.ops.normalise.batch_norm_lif` runs in its place, or None."""
         step, _, settings = self._dynamics()
-        return LIFSettings.of(step, settings)
+        return LIFSettings.of(step, settings, trains=True)
 
     def extra_repr(self) -> str:
         """Settings as they would be passed to the constructor."""

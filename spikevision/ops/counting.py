@@ -1,22 +1,33 @@
 """Count spikes per time step and channel, and see what values a tensor holds, in one pass over its memory.
 
-On a CPU a C kernel reads each value once; its twin in PyTorch takes more passes and runs everywhere.
+On a CPU a C kernel reads each value once; its twin in PyTorch takes more passes and runs everywhere. The usual neurons
+of an evaluation are not even read again: a :class:`SpikeCounter` counts while they fire.
 """
 
 from __future__ import annotations
 
 import math
 from enum import IntEnum
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from spikevision.ops import native
+from spikevision.ops.normalise import MAX_STEPS, LIFSettings
 
-__all__ = ["LARGEST_INTEGER", "Kind", "count_channels"]
+__all__ = [
+    "LARGEST_INTEGER",
+    "Kind",
+    "SpikeCounter",
+    "SpikeCounts",
+    "channel_axis",
+    "count_channels",
+]
 
 LARGEST_INTEGER = 63  # spikes per value that still count as a small integer; as in counting.c
 EXACT_LENGTH = 2**18  # small integers whose sum float32 holds
+MOST_COUNTED = 2**24  # float32 holds each whole number up to it
 DOT_LENGTH = 2**22  # values whose squares are summed in float32 at once
 
 
@@ -26,6 +37,65 @@ class Kind(IntEnum):
     BINARY = 0
     INTEGER = 1
     REAL = 2
+
+
+class SpikeCounts(NamedTuple):
+    """Spikes of one output of a neuron layer, in float64.
+
+    Attributes:
+        per_channel: ``[T, C]``.
+        per_row: ``[T, rows]``, a row for each position of each image in the order of memory; None where nobody asked.
+    """
+
+    per_channel: Tensor
+    per_row: Tensor | None
+
+
+class SpikeCounter:
+    """Runs LIF neurons and counts as they fire, which costs less than to read the spikes again.
+
+    Args:
+        per_row: Whether to count for each position as well.
+    """
+
+    def __init__(self, *, per_row: bool) -> None:
+        self._per_row = per_row
+        self._last: tuple[Tensor, SpikeCounts] | None = None
+
+    def fire(self, x: Tensor, lif: LIFSettings) -> Tensor | None:
+        """Spikes for the input ``[T, N, ...]`` from rest; None where the kernel does not fit, and nothing was done."""
+        axis = channel_axis(x)
+        if (
+            axis is None
+            or x.numel() == 0
+            or len(x) > MAX_STEPS
+            or (x.requires_grad and torch.is_grad_enabled())
+            or not x.movedim(axis, -1).is_contiguous()
+            or not native.has_kernels(x)
+        ):
+            return None
+        steps, width = len(x), x.shape[axis]
+        rows = x.numel() // (steps * width)
+        if max(rows, width) > MOST_COUNTED:
+            return None
+        per_channel = torch.zeros(steps, width, dtype=torch.float64)
+        per_row = torch.empty(steps, rows, dtype=torch.float64) if self._per_row else None
+        spikes = torch.empty_like(x)
+        native.call("lif_counted", x, spikes, per_channel, per_row, lif, steps, rows, width)
+        self._last = spikes, SpikeCounts(per_channel, per_row)
+        return spikes
+
+    def counts_of(self, spikes: object) -> SpikeCounts | None:
+        """What was counted, if these are the spikes that were fired last; it is forgotten."""
+        last, self._last = self._last, None
+        return last[1] if last is not None and last[0] is spikes else None
+
+
+def channel_axis(spikes: Tensor) -> int | None:
+    """Axis of the channels of a neuron's output: of ``[T, N, L, C]`` the last, else the third; None where there is none."""
+    if spikes.dim() < 3:
+        return None
+    return -1 if spikes.dim() == 4 else 2
 
 
 def count_channels(

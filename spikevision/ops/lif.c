@@ -5,10 +5,12 @@
  * divides. A hard reset is to v_reset, which is also where the potential starts; a soft one subtracts the threshold.
  */
 #include <omp.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define MAX_STEPS 16
-#define LANES 16 /* width is a multiple of it */
+#define LANES 16 /* width is a multiple of it, but in lif_counted */
+#define ALWAYS_INLINE inline __attribute__((always_inline))
 
 typedef float lanes __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 typedef int whole __attribute__((vector_size(4 * LANES)));
@@ -82,6 +84,93 @@ void lif_forward(const float *x, const float *center, const float *scale, const 
                 v = reset(n, h, s);
             }
         }
+}
+
+static inline lanes load(const float *x, long length)
+{
+    lanes v = {0};
+    if (length >= LANES)
+        return *(const lanes *)x;
+    memcpy(&v, x, length * sizeof(float));
+    return v;
+}
+
+static inline void store(float *x, lanes v, long length)
+{
+    if (length >= LANES)
+        *(lanes *)x = v;
+    else
+        memcpy(x, &v, length * sizeof(float));
+}
+
+static inline float sum_of_lanes(lanes v)
+{
+    float f[LANES];
+    memcpy(f, &v, sizeof f);
+    for (int half = LANES / 2; half > 0; half /= 2)
+        for (int lane = 0; lane < half; lane++)
+            f[lane] += f[lane + half];
+    return f[0];
+}
+
+/* One vector of neurons over all steps; of the vector only `length` neurons are in memory. */
+static ALWAYS_INLINE void fire_and_count(const float *x, float *spikes, float *counts, lanes *fired, neuron n,
+                                         long steps, long stride, long width, long length)
+{
+    const lanes zero = {0}, one = zero + 1.0f;
+    lanes v = zero + (n.hard ? n.v_reset : 0.0f);
+    for (long t = 0; t < steps; t++) {
+        const lanes h = charge(n, load(x + t * stride, length), v);
+        const lanes s = where(h - n.v_threshold >= 0, one);
+        store(spikes + t * stride, s, length);
+        store(counts + t * width, load(counts + t * width, length) + s, length);
+        if (fired)
+            fired[t] += s;
+        v = reset(n, h, s);
+    }
+}
+
+static ALWAYS_INLINE void count_rows(const float *x, float *spikes, double *of_channels, double *of_rows, neuron n,
+                                     long steps, long rows, long width, long threads)
+{
+    const long stride = rows * width;
+#pragma omp parallel num_threads(threads)
+    {
+        float *counts = calloc(steps * width, sizeof(float));
+#pragma omp for nowait
+        for (long row = 0; row < rows; row++) {
+            const float *from = x + row * width;
+            float *to = spikes + row * width;
+            lanes fired[MAX_STEPS] = {{0}}, *kept = of_rows ? fired : NULL;
+            long c = 0;
+            for (; c + LANES <= width; c += LANES)
+                fire_and_count(from + c, to + c, counts + c, kept, n, steps, stride, width, LANES);
+            if (c < width)
+                fire_and_count(from + c, to + c, counts + c, kept, n, steps, stride, width, width - c);
+            for (long t = 0; of_rows && t < steps; t++)
+                of_rows[t * rows + row] = sum_of_lanes(fired[t]);
+        }
+#pragma omp critical(counts_of_channels)
+        for (long i = 0; i < steps * width; i++)
+            of_channels[i] += counts[i];
+        free(counts);
+    }
+}
+
+/* The neuron alone, which counts as it fires: of_channels [steps][width], which is added to, and, unless NULL,
+ * of_rows [steps][rows]. Any width; lanes beyond it see no input and stay at rest, below the threshold. Counts of up
+ * to 2^24 rows or channels are exact. The neuron that networks have by default gets loops of its own.
+ */
+void lif_counted(const float *x, float *spikes, double *of_channels, double *of_rows, neuron n, long steps, long rows,
+                 long width, long threads)
+{
+    const neuron usual = {n.tau, n.v_threshold, n.v_reset, n.alpha, 1, 1, 1};
+    if (n.multiplies && n.decay_input && n.hard && of_rows)
+        count_rows(x, spikes, of_channels, of_rows, usual, steps, rows, width, threads);
+    else if (n.multiplies && n.decay_input && n.hard)
+        count_rows(x, spikes, of_channels, NULL, usual, steps, rows, width, threads);
+    else
+        count_rows(x, spikes, of_channels, of_rows, n, steps, rows, width, threads);
 }
 
 /* grad_x: gradient of the neuron's input; sums[threads][2][width]: of it, and of it times x - center */

@@ -36,14 +36,19 @@ def has_kernels(*tensors: Tensor) -> bool:
     )
 
 
-def call(name: str, *arguments: Tensor | int | ctypes.Structure) -> None:
-    """Call a kernel: tensors as pointers to their memory, numbers as C longs, at the end the number of threads."""
+def call(name: str, *arguments: Tensor | int | ctypes.Structure | None) -> None:
+    """Call a kernel: tensors as pointers to their memory, numbers as C longs, at the end the number of threads.
+
+    None is the pointer to nothing.
+    """
     library = _library()
     assert library is not None
     getattr(library, name)(*map(_passed, (*arguments, torch.get_num_threads())))
 
 
-def _passed(argument: Tensor | int | ctypes.Structure) -> object:
+def _passed(argument: Tensor | int | ctypes.Structure | None) -> object:
+    if argument is None:
+        return ctypes.c_void_p(None)
     if isinstance(argument, Tensor):
         return ctypes.c_void_p(argument.data_ptr())
     return ctypes.c_long(argument) if isinstance(argument, int) else argument

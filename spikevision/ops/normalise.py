@@ -35,13 +35,10 @@ class LIFSettings(ctypes.Structure):
     ]
 
     @classmethod
-    def of(cls, step: Any, settings: dict[str, Any]) -> LIFSettings | None:
-        """The settings of a LIF step, or None for a neuron that the kernel does not know."""
-        if (
-            step is not lif_step
-            or settings["surrogate"] != "sigmoid"
-            or not settings["detach_reset"]
-        ):
+    def of(cls, step: Any, settings: dict[str, Any], *, trains: bool) -> LIFSettings | None:
+        """The settings of a LIF step, or None for a neuron that the kernels do not know, forwards or in training."""
+        known_gradient = settings.get("surrogate") == "sigmoid" and settings.get("detach_reset")
+        if step is not lif_step or (trains and not known_gradient):
             return None
         tau, v_reset = settings["tau"], settings["v_reset"]
         return cls(

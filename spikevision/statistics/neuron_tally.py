@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from spikevision.ops.counting import SpikeCounts, channel_axis
 from spikevision.statistics.record import Entry
 from spikevision.statistics.tensor_summary import Kind, SummaryCache, TensorSummary
 
@@ -22,7 +23,15 @@ class NeuronTally:
         self._spikes: dict[tuple[str, int, int], Tensor] = {}
         self._elements: dict[tuple[str, int, int], int] = {}
 
-    def add(self, spikes: Tensor, *, size: str, cache: SummaryCache | None, binary: bool) -> None:
+    def add(
+        self,
+        spikes: Tensor,
+        *,
+        size: str,
+        cache: SummaryCache | None,
+        binary: bool,
+        counts: SpikeCounts | None = None,
+    ) -> None:
         """Count one output.
 
         Args:
@@ -30,6 +39,7 @@ class NeuronTally:
             size: Size of the images.
             cache: Keeps what was read for the layers behind; None where nobody counts these.
             binary: Whether the spikes are known to be 0 and 1; else every value is checked.
+            counts: What the neuron counted while it fired, if it did.
         """
         time_steps = spikes.shape[0]
         channels = channels_of(spikes)
@@ -45,6 +55,7 @@ class NeuronTally:
             time_steps=time_steps,
             channels_last=tokens,
             binary=binary,
+            counts=counts,
         )
         self.kind = summary.kind if self.kind is None else max(self.kind, summary.kind)
         if summary.per_channel is not None:
@@ -70,6 +81,5 @@ class NeuronTally:
 
 def channels_of(spikes: Tensor) -> int:
     """Number of channels of an output ``[T, N, ...]``."""
-    if spikes.dim() == 2:
-        return 1
-    return spikes.shape[-1] if spikes.dim() == 4 else spikes.shape[2]
+    axis = channel_axis(spikes)
+    return 1 if axis is None else spikes.shape[axis]

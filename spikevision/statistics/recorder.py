@@ -16,6 +16,7 @@ from spikevision.layers import RepConvBN, SpikingResidual, TimeFolded
 from spikevision.layers.attention import MaskedSpikingProduct, SpikingProduct
 from spikevision.neurons import IF, LIF, ParametricLIF
 from spikevision.neurons.base import SpikingNeuron
+from spikevision.ops.counting import SpikeCounter
 from spikevision.ops.slots import count_slots
 from spikevision.statistics.neuron_tally import NeuronTally, channels_of
 from spikevision.statistics.products import ProductCount, count_masked_product, count_product
@@ -44,7 +45,7 @@ class SpikeRecorder:
     and not watched. The record is complete after ``detach``. Only calls of the model itself are counted, not calls of its parts. The
     number of time steps of a layer is that of the folding block around it, else of the neuron that ran before it,
     else 1. What a tensor holds is seen from all its values; only the output of the neurons in ``FIRES_ONCE`` is not
-    checked, as it is 0 or 1 by construction.
+    checked, as it is 0 or 1 by construction. LIF neurons count while they fire, where a kernel does that.
 
     Args:
         model: The module that will be called.
@@ -56,6 +57,8 @@ class SpikeRecorder:
         self.record = Record(operations=operations)
         self._handles: list[RemovableHandle] = []
         self._telling: list[SelfCounting] = []
+        self._counting: list[SpikingNeuron] = []
+        self._counter = SpikeCounter(per_row=operations)
         self._cache = SummaryCache()
         self._reached: dict[tuple, Tensor | int] = {}
         self._classifiers = classifiers_of(model)
@@ -90,6 +93,10 @@ class SpikeRecorder:
         for module in self._telling:
             module.operation_counter = None
         self._telling.clear()
+        for neuron in self._counting:
+            if neuron.spike_counter is self._counter:  # another recorder may have come after
+                del neuron.spike_counter
+        self._counting.clear()
         self._end()
         for name, tally in self._tallies.items():
             tally.move_to(self.record.neurons[name])
@@ -116,6 +123,9 @@ class SpikeRecorder:
     def _watch(self, name: str, module: nn.Module) -> None:
         if isinstance(module, SpikingNeuron):
             self._on_output(module, name, self._see_neuron)
+            if type(module) in FIRES_ONCE:
+                module.spike_counter = self._counter
+                self._counting.append(module)
         elif not self.record.operations:
             return
         elif isinstance(module, SYNAPTIC):
@@ -173,7 +183,8 @@ class SpikeRecorder:
     # --- what the hooks see
 
     def _see_neuron(self, name: str, neuron: nn.Module, args: tuple, output: Any) -> None:
-        spikes = (output[0] if isinstance(output, tuple) else output).detach()
+        spikes = output[0] if isinstance(output, tuple) else output
+        counts, spikes = self._counter.counts_of(spikes), spikes.detach()
         time_steps, batch = spikes.shape[:2]
         self._last_neuron = (time_steps, batch)
         if spikes.numel() == 0:
@@ -187,6 +198,7 @@ class SpikeRecorder:
             size=self._known_size(),
             cache=self._cache if self.record.operations else None,
             binary=type(neuron) in FIRES_ONCE,
+            counts=counts,
         )
 
     def _see_layer(

@@ -6,10 +6,18 @@ evaluation is bound by memory, and so is this.
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import Tensor
 from torch.multiprocessing.reductions import StorageWeakRef
 
-from spikevision.ops.counting import LARGEST_INTEGER, Kind, count_channels, exact_sum
+from spikevision.ops.counting import (
+    LARGEST_INTEGER,
+    Kind,
+    SpikeCounts,
+    count_channels,
+    exact_sum,
+)
 
 __all__ = ["LARGEST_INTEGER", "Kind", "SummaryCache", "TensorSummary"]
 
@@ -25,16 +33,27 @@ class TensorSummary:
         time_steps: T.
         channels_last: Whether the last axis is the channel.
         binary: Whether the values are known to be 0 and 1; else all of them are checked.
+        counts: What the neuron counted while it fired ``x``; then nothing is read.
     """
 
     def __init__(
-        self, x: Tensor, *, time_steps: int, channels_last: bool = False, binary: bool = False
+        self,
+        x: Tensor,
+        *,
+        time_steps: int,
+        channels_last: bool = False,
+        binary: bool = False,
+        counts: SpikeCounts | None = None,
     ) -> None:
-        matrix, rows_are_channels = _matrix(x, channels_last=channels_last)
         self.time_steps = time_steps
         self.per_channel: Tensor | None = None  # [T, C], float64
         self._per_step: list[int] | None = None
+        self._per_row: Tensor | None = None
         self._planes: dict[tuple, Tensor] = {}  # by shape and strides
+        if counts is not None:
+            self.kind, self.per_channel, self._per_row = Kind.BINARY, *counts
+            return
+        matrix, rows_are_channels = _matrix(x, channels_last=channels_last)
         known = binary and not x.is_meta
         self.kind = Kind.BINARY if known else _sampled_kind(matrix.view(-1))
         if self.kind is Kind.REAL:
@@ -66,7 +85,10 @@ class TensorSummary:
             if rows_are_channels:
                 plane = exact_sum(matrix.view(self.time_steps, -1, positions), 1)
             else:
-                plane = exact_sum(matrix, 1).view(self.time_steps, -1, positions).sum(1)
+                counted = self._per_row is not None and self._per_row.numel() == len(matrix)
+                rows = self._per_row if counted else exact_sum(matrix, 1)
+                assert rows is not None
+                plane = rows.view(self.time_steps, -1, positions).sum(1)
             self._planes[key] = plane
         return self._planes[key]
 
@@ -77,22 +99,16 @@ class SummaryCache:
     def __init__(self) -> None:
         self._known: dict[tuple, tuple[StorageWeakRef, TensorSummary]] = {}
 
-    def summarise(
-        self, x: Tensor, *, time_steps: int, channels_last: bool = False, binary: bool = False
-    ) -> TensorSummary:
-        """Summary of a tensor; of a view of one that was read before, that one's."""
+    def summarise(self, x: Tensor, *, time_steps: int, **settings: Any) -> TensorSummary:
+        """Summary of a tensor; of a view of one that was read before, that one's. Takes what the summary takes."""
         if not (_fills_its_storage(x) and (time_steps == 1 or _begins_with_time(x))):
-            return TensorSummary(
-                x, time_steps=time_steps, channels_last=channels_last, binary=binary
-            )
+            return TensorSummary(x, time_steps=time_steps, **settings)
         alive = StorageWeakRef(x.untyped_storage())
         key = (alive.cdata, x.dtype, x._version, time_steps)
         known = self._known.get(key)
         if known and not known[0].expired():
             return known[1]
-        summary = TensorSummary(
-            x, time_steps=time_steps, channels_last=channels_last, binary=binary
-        )
+        summary = TensorSummary(x, time_steps=time_steps, **settings)
         # while the weak reference is held, its address belongs to no other storage
         self._known[key] = (alive, summary)
         return summary

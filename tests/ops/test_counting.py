@@ -5,8 +5,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from spikevision.neurons import IF, LIF
 from spikevision.ops import native, neuron_backend
-from spikevision.ops.counting import Kind, count_channels
+from spikevision.ops.counting import Kind, SpikeCounter, count_channels
+from spikevision.ops.normalise import LIFSettings
 
 needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="no C++ compiler here")
 BACKENDS = [pytest.param("compiled", marks=needs_compiler), "chunked"]
@@ -113,3 +115,55 @@ def test_other_dtypes_are_counted_too(dtype):
     sums, kind = counted(x, last=True)
     assert torch.equal(sums, x.double().sum((1, 3)))
     assert kind is Kind.BINARY
+
+
+@needs_compiler
+@settings(deadline=None, max_examples=40)
+@given(
+    shape=st.tuples(st.integers(1, 5), st.integers(1, 3), st.integers(1, 37), st.integers(1, 5)),
+    neuron=st.fixed_dictionaries(
+        {
+            "tau": st.sampled_from([2.0, 3.0]),
+            "v_reset": st.sampled_from([None, 0.0, -0.5]),
+            "decay_input": st.booleans(),
+        }
+    ),
+    per_row=st.booleans(),
+    tokens=st.booleans(),
+)
+def test_a_neuron_that_counts_fires_the_same_spikes_and_counts_them_all(
+    shape, neuron, per_row, tokens
+):
+    steps, images, channels, side = shape
+    torch.manual_seed(channels)
+    x = torch.randn(steps, images, side, side, channels).mul_(3)  # channels outermost in no memory
+    x = x.flatten(2, 3) if tokens else x.movedim(-1, 2)
+    lif, counter = LIF(**neuron, surrogate="atan"), SpikeCounter(per_row=per_row)
+    with neuron_backend("plain"):
+        plain = lif(x)
+    lif.spike_counter = counter
+    with neuron_backend("compiled"), torch.no_grad():
+        spikes = lif(x)
+    assert torch.equal(spikes, plain)
+    assert spikes.stride() == x.stride()
+    counts = counter.counts_of(spikes)
+    rows = spikes if tokens else spikes.movedim(2, -1)
+    assert torch.equal(counts.per_channel, rows.flatten(1, -2).sum(1).double())
+    if per_row:
+        assert torch.equal(counts.per_row, rows.sum(-1).flatten(1).double())
+    assert counter.counts_of(spikes) is None  # told once
+
+
+@needs_compiler
+def test_what_the_kernel_does_not_know_is_left_to_others():
+    first = torch.randn(4, 2, 5, 3, 3)
+    x = first.movedim(2, -1).contiguous().movedim(-1, 2)
+    counter, lif = SpikeCounter(per_row=True), LIF()
+    settings_of_lif = LIFSettings.of(*lif._dynamics()[::2], trains=False)
+    with neuron_backend("compiled"):
+        assert counter.fire(x, settings_of_lif) is not None
+        for other in (first, x.double(), x.clone().requires_grad_(), x[:, :0], x[:, :, 0, 0, 0]):
+            assert counter.fire(other, settings_of_lif) is None
+    with neuron_backend("chunked"):
+        assert counter.fire(x, settings_of_lif) is None
+    assert LIFSettings.of(*IF()._dynamics()[::2], trains=False) is None

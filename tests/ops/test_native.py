@@ -43,7 +43,14 @@ def test_kernels_are_compiled_once_and_kept(monkeypatch, tmp_path):
 @needs_compiler
 def test_kernels_have_the_names_that_python_calls_them_by():
     library = ctypes.CDLL(str(native._built()))
-    for name in ("affine", "depthwise_weight_gradient", "lif_backward", "lif_forward", "moments"):
+    for name in (
+        "affine",
+        "count_channels",
+        "lif_backward",
+        "lif_counted",
+        "lif_forward",
+        "moments",
+    ):
         assert hasattr(library, name)
 
 
