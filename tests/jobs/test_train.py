@@ -141,6 +141,34 @@ def test_a_stop_in_validation_waits_for_its_end_when_the_epoch_is_not_on_disk(sp
     assert_same_training(undisturbed, resumed)
 
 
+def test_gradients_of_two_batches_accumulate_to_those_of_one_twice_as_large(spec):
+    """Four batches of 4, and two of 8 of the same pictures in the same order."""
+    shared = {
+        "optim_wrapper.optimizer": dict(type="SGD", lr=0.1, _delete_=True),
+        "param_scheduler": [],
+        "train_cfg.max_epochs": 1,
+        "train_dataloader.drop_last": True,
+        "train_dataloader.dataset.indices": 16,
+        "train_dataloader.sampler.shuffle": False,
+        "train_dataloader.dataset.pipeline.1.prob": 0.0,
+        "train_dataloader.dataset.pipeline.2.padding": 0,
+    }
+
+    def weights(folder: str, **options) -> dict[str, torch.Tensor]:
+        result = train(spec(folder, cfg_options={**shared, **options}))
+        return torch.load(result.checkpoint, weights_only=True)["state_dict"]
+
+    accumulated = weights("accumulated", **{"optim_wrapper.accumulative_counts": 2})
+    at_once = weights("at-once", **{"train_dataloader.batch_size": 8})
+    not_accumulated = weights("plain")
+    for name in at_once:
+        torch.testing.assert_close(accumulated[name], at_once[name], rtol=1e-5, atol=1e-6)
+    assert not all(
+        torch.allclose(not_accumulated[name], at_once[name], rtol=1e-5, atol=1e-6)
+        for name in at_once
+    )
+
+
 def test_a_second_ctrl_c_ends_at_once_and_keeps_the_last_checkpoint(spec):
     twice = [
         {"type": "SignalMyself", "after_iter": 7, "signum": signal.SIGINT, "_scope_": "mmengine"}
