@@ -56,6 +56,7 @@ MODELS = LibraryAwareRegistry(
         "spikevision.heads.classification": "mmpretrain",
         "spikevision.heads.detection": "mmdet",
         "spikevision.heads.segmentation": "mmseg",
+        "spikevision.heads.zero_shot": "mmpretrain",
         "spikevision.distillation": None,
         "spikevision.conversion.mm_model": None,
     },

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -15,7 +16,7 @@ from spikevision.conversion.runs import as_arguments, simulate
 from spikevision.conversion.simulation import Simulation
 from spikevision.conversion.site import Phase
 
-__all__ = ["classification_fidelity", "cosine", "layer_fidelity", "snr_db"]
+__all__ = ["Agreement", "classification_fidelity", "cosine", "layer_fidelity", "snr_db"]
 
 
 def snr_db(wanted: Tensor, found: Tensor) -> float:
@@ -32,6 +33,24 @@ def cosine(wanted: Tensor, found: Tensor) -> float:
     """Cosine of the angle between two tensors seen as vectors."""
     a, b = wanted.detach().double().flatten(), found.detach().double().flatten()
     return float(a @ b / (a.norm() * b.norm()).clamp(min=1e-300))
+
+
+class Agreement:
+    """Share of predicted classes, of images or of pixels, that are the ANN's, by stage, over many batches."""
+
+    def __init__(self) -> None:
+        self._same: Counter[str] = Counter()
+        self._all = 0
+
+    def add(self, wanted: Tensor, found: Mapping[str, Tensor]) -> None:
+        """Count a batch: classes that the ANN predicted, and those of the stages, of the same shape."""
+        self._all += wanted.numel()
+        for stage, classes in found.items():
+            self._same[stage] += int((classes == wanted).sum())
+
+    def percent(self, stage: str) -> float | None:
+        """Agreement of a stage in percent; None where nothing was counted."""
+        return 100 * self._same[stage] / self._all if self._all else None
 
 
 def classification_fidelity(
@@ -57,7 +76,7 @@ def classification_fidelity(
         ValueError: If there are no batches.
     """
     logits: dict[str, list[Tensor]] = {}
-    labels = []
+    labels, agreement = [], Agreement()
     for x, label in batches:
         args, kwargs = as_arguments(x)
         stages = {
@@ -67,6 +86,7 @@ def classification_fidelity(
         stages |= {str(t): value for t, value in snn.run(x, max(at), at=at).items()}
         for stage, value in stages.items():
             logits.setdefault(stage, []).append(value.cpu())
+        agreement.add(stages["ann"].argmax(1), {k: v.argmax(1) for k, v in stages.items()})
         labels.append(label.cpu())
     if not labels:
         raise ValueError("there is nothing to measure with: the batches are empty")
@@ -75,9 +95,10 @@ def classification_fidelity(
     ann = whole["ann"]
     table = {}
     for stage, value in whole.items():
-        row = {"accuracy_percent": _percent(value.argmax(1) == label)}
+        right = (value.argmax(1) == label).double().mean()
+        row: dict[str, Any] = {"accuracy_percent": float(100 * right)}
         if stage != "ann":
-            row["agreement_percent"] = _percent(value.argmax(1) == ann.argmax(1))
+            row["agreement_percent"] = agreement.percent(stage)
             row["snr_db"] = snr_db(ann, value)
         table[stage] = row
     return table
@@ -132,7 +153,3 @@ def layer_fidelity(
         for _ in simulate(simulation, args, kwargs, max(at)):
             pass
     return table
-
-
-def _percent(right: Tensor) -> float:
-    return float(100 * right.double().mean())

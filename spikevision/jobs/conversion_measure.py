@@ -12,7 +12,7 @@ from mmengine.evaluator import Evaluator
 from mmengine.runner import Runner
 
 from spikevision.conversion import SpikingModel
-from spikevision.conversion.fidelity import layer_fidelity
+from spikevision.conversion.fidelity import Agreement, layer_fidelity
 from spikevision.jobs.conversion_plan import ConversionPlan
 from spikevision.jobs.progress import progress
 from spikevision.statistics import Record, SpikeRecorder
@@ -156,8 +156,7 @@ class _Stages:
         self.detects = detects
         names = [ANN, WITHOUT_SPIKES, *(f"T = {t}" for t in at)]
         self._evaluators = {name: make() for name in names}
-        self._same = dict.fromkeys(names, 0)
-        self._all = 0
+        self._agreement = Agreement()
 
     def add(self, snn: SpikingModel, batch: dict[str, Any], recorder: SpikeRecorder | None) -> None:
         """Predict on a batch in all ways."""
@@ -170,12 +169,11 @@ class _Stages:
         if recorder is not None:
             with recorder:
                 snn(**copy.deepcopy(batch))
-        wanted = None if self.detects else _classes(answers[ANN])
+        if not self.detects:
+            classes = {name: _classes(samples) for name, samples in answers.items()}
+            self._agreement.add(classes[ANN], classes)
         for name, samples in answers.items():
-            if wanted is not None:
-                self._same[name] += int((_classes(samples) == wanted).sum())
             self._evaluators[name].process(data_samples=samples, data_batch=batch)
-        self._all += 0 if wanted is None else wanted.numel()
 
     def results(self, images: int, task: TaskSpec) -> list[Stage]:
         """All stages, computed."""
@@ -185,7 +183,7 @@ class _Stages:
                 name=name,
                 time_steps=steps.get(name),
                 metrics={key: float(value) for key, value in evaluator.evaluate(images).items()},
-                agreement_percent=100 * self._same[name] / self._all if self._all else None,
+                agreement_percent=self._agreement.percent(name),
             )
             for name, evaluator in self._evaluators.items()
         ]

@@ -66,7 +66,8 @@ LIBRARIES = {
     "tasks": set(),
     "conversion": {"mmengine", "torch", "safetensors"},
     "statistics": {"torch", "mmengine"},
-    "checkpoints": {"torch"},
+    # CLIP's tokenizer and prompts are in mmseg, names of classes in mmpretrain
+    "checkpoints": {"torch", "mmpretrain", "mmseg"},
     "distillation": {"torch", "mmengine", "numpy", "safetensors"},
     "cli": {"torch", "mmengine"},
 }
