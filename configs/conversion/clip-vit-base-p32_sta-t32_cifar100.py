@@ -5,8 +5,9 @@ _base_ = [
     '../_base_/models/clip_vit-base-p32.py',
     'mmpretrain::_base_/default_runtime.py',
 ]
-model = dict(head=dict(num_classes=100))
-data_preprocessor = dict(num_classes=100, to_rgb=False)  # CIFAR's images are RGB
+model = dict(
+    head=dict(num_classes=100),
+    data_preprocessor=dict(to_rgb=False))  # CIFAR's images are RGB
 test_pipeline = [
     dict(type='Resize', scale=224, backend='pillow', interpolation='bicubic'),
     dict(type='PackInputs'),

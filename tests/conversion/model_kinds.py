@@ -125,6 +125,48 @@ def detr() -> nn.Module:
     return build("mmdet", config)
 
 
+def deformable_detr() -> nn.Module:
+    """Deformable DETR with two levels and refined boxes on a small ResNet."""
+    attention = {"embed_dims": 16, "num_heads": 2, "batch_first": True}
+    deformable = {**attention, "num_levels": 2, "num_points": 2}
+    layer = {"ffn_cfg": {"embed_dims": 16, "feedforward_channels": 32}}
+    backbone = {"type": "ResNet", "depth": 18, "base_channels": 8, "num_stages": 2}
+    backbone |= {"strides": (1, 2), "dilations": (1, 1), "out_indices": (0, 1), "norm_cfg": NORM}
+    neck = {"type": "ChannelMapper", "in_channels": [8, 16], "kernel_size": 1, "out_channels": 16}
+    losses = {"loss_cls": {"type": "FocalLoss"}, "loss_bbox": {"type": "L1Loss"}}
+    losses["loss_iou"] = {"type": "GIoULoss"}
+    config = {
+        "type": "DeformableDETR",
+        "num_queries": 5,
+        "num_feature_levels": 2,
+        "with_box_refine": True,
+        "data_preprocessor": {
+            "type": "DetDataPreprocessor",
+            "mean": [120.0] * 3,
+            "std": [60.0] * 3,
+        },
+        "backbone": backbone,
+        "neck": {
+            **neck,
+            "act_cfg": None,
+            "norm_cfg": {"type": "GN", "num_groups": 4},
+            "num_outs": 2,
+        },
+        "encoder": {"num_layers": 1, "layer_cfg": {**layer, "self_attn_cfg": deformable}},
+        "decoder": {
+            "num_layers": 2,
+            "layer_cfg": {**layer, "self_attn_cfg": attention, "cross_attn_cfg": deformable},
+            "return_intermediate": True,
+            "post_norm_cfg": None,
+        },
+        "positional_encoding": {"num_feats": 8, "normalize": True, "offset": -0.5},
+        "bbox_head": {"type": "DeformableDETRHead", "num_classes": 3, "embed_dims": 16, **losses},
+        "train_cfg": None,
+        "test_cfg": {"max_per_img": 5},
+    }
+    return build("mmdet", config)
+
+
 LAST = {"out_indices": (1,), "img_size": 32}
 MAP = {"arch": ARCH, "out_type": "featmap", **PATCHES}
 DROPS = {"drop_rate": 0.1, "drop_path_rate": 0.2, "layer_scale_init_value": 0.1}

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from model_kinds import CLASSIFIERS, DETECTORS, SEGMENTORS
+from model_kinds import CLASSIFIERS, DETECTORS, SEGMENTORS, deformable_detr
 from tiny_tasks import detection_data, segmentation_data
 from tiny_vit import logits_of, snr_db
 from torch import Tensor, nn
@@ -59,6 +59,20 @@ def test_detectors(kind):
     model = with_large_weights(DETECTORS[kind]())
     data, other = detection_data((32, 32), (32, 40)), detection_data((48, 40), seed=1)
     exact = convert(model, [data], EXACT)
+    for images in (data, other):
+        wanted = values_of(exact.ann(**images))
+        for found in exact.run(images, 2, at=[1, 2]).values():
+            torch.testing.assert_close(values_of(found), wanted, rtol=0, atol=1e-4)
+
+
+def test_deformable_attention_samples_on_running_means_where_that_is_asked_for():
+    model = with_large_weights(deformable_detr())
+    data, other = detection_data((32, 32), (32, 40)), detection_data((48, 40), seed=1)
+    with pytest.raises(
+        ValueError, match=r"attn' \(MultiScaleDeformableAttention\).*unsupported='exact'"
+    ):
+        convert(model, [data], EXACT)
+    exact = convert(model, [data], STAConfig(preset="exact", unsupported="exact"))
     for images in (data, other):
         wanted = values_of(exact.ann(**images))
         for found in exact.run(images, 2, at=[1, 2]).values():

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.registry import DefaultScope
 from tiny_conversion import write_config
 from torch import nn
 
@@ -47,7 +48,8 @@ def config(tmp_path_factory):
 def measured(config, model, task="classification", **asked):
     asked = {"time_steps": 2, "layer_images": 0, "batch_size": 3, **asked}
     plan = plan_of(Config({"conversion": asked}))
-    return measure(model, config, plan, TASKS[task], count_all=False)
+    with DefaultScope.overwrite_default_scope("mmpretrain"):
+        return measure(model, config, plan, TASKS[task], count_all=False)
 
 
 def test_every_stage_has_metrics_of_all_images_and_its_agreement(config):

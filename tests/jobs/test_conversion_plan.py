@@ -2,6 +2,7 @@
 
 import pytest
 from mmengine.config import Config
+from mmengine.registry import DefaultScope
 from tiny_conversion import write_config
 
 from spikevision.conversion import STAConfig
@@ -59,7 +60,8 @@ def config(tmp_path_factory):
 
 def images_of(config, **asked):
     plan = plan_of(Config({"conversion": asked}))
-    images = CalibrationImages(config, plan)
+    with DefaultScope.overwrite_default_scope("mmpretrain"):
+        images = CalibrationImages(config, plan)
     return images, images.about(config, plan)
 
 
