@@ -13,6 +13,7 @@ from spikevision.layers import (
     FeatureSpec,
     RepConvBN,
     SpikingResidual,
+    SpikingSequential,
     mlp_body,
     sep_conv_body,
 )
@@ -116,7 +117,7 @@ class MetaSpikeFormer(SpikingBackbone):
 
     def _stage(self, downsample: tuple[int, int, int] | None, blocks: list[nn.Module]) -> nn.Module:
         """``downsample`` is (in channels, out channels, stride); None where the stem has done it."""
-        stage = nn.Sequential()
+        stage = SpikingSequential()
         conv = (
             ConvBN(downsample[0], downsample[1], 3, stride=downsample[2], bias=True)
             if downsample

@@ -10,8 +10,10 @@ from spikevision.backbones.base import SpikingBackbone, choose_arch
 from spikevision.layers import (
     ConvBN,
     FeatureSpec,
+    SpikeMaxPool2d,
     SpikingResidual,
     SpikingSelfAttention,
+    SpikingSequential,
     TimeFolded,
     mlp_body,
 )
@@ -122,12 +124,12 @@ class Spikformer(SpikingBackbone):
 
     def _stem_stage(self, in_channels: int | None, channels: int, pooled: bool) -> nn.Sequential:
         """Convolution (None where the stem has done it), neuron and, on spikes, max-pool."""
-        stage = nn.Sequential()
+        stage = SpikingSequential()
         if in_channels is not None:
             stage.add_module("conv", ConvBN(in_channels, channels, 3))
         stage.add_module("neuron", build_neuron(self.neuron_cfg))
         if pooled:
-            stage.add_module("pool", TimeFolded(nn.MaxPool2d(3, stride=2, padding=1)))
+            stage.add_module("pool", TimeFolded(SpikeMaxPool2d(3, stride=2, padding=1)))
         return stage
 
     def _block(self, width: int, num_heads: int, variant: Variant, rate: float) -> nn.Module:

@@ -1,10 +1,16 @@
 """Blocks on ``[T, N, C, H, W]``: convolutions, attention, residual shortcuts and their exact fusion."""
 
 from spikevision.layers.attention import ATTENTIONS, MaskedSpikingAttention, SpikingSelfAttention
-from spikevision.layers.blocks import mlp_body, sep_conv_body, spiking_sep_conv_body
+from spikevision.layers.blocks import (
+    SpikingSequential,
+    mlp_body,
+    sep_conv_body,
+    spiking_sep_conv_body,
+)
 from spikevision.layers.conv import ConvBN, DepthwiseBN, DepthwiseSeparableBN, RepConvBN, TimeFolded
 from spikevision.layers.feature_spec import FeatureSpec
 from spikevision.layers.fuse import fold_, fuse_
+from spikevision.layers.pooling import SpikeMaxPool2d
 from spikevision.layers.residual import SHORTCUTS, DropPath, SpikingResidual
 
 __all__ = [
@@ -17,8 +23,10 @@ __all__ = [
     "FeatureSpec",
     "MaskedSpikingAttention",
     "RepConvBN",
+    "SpikeMaxPool2d",
     "SpikingResidual",
     "SpikingSelfAttention",
+    "SpikingSequential",
     "TimeFolded",
     "fold_",
     "fuse_",

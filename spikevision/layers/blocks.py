@@ -1,21 +1,32 @@
 """Bodies of residual blocks: each begins and ends with a weight layer and has its neurons between."""
 
+from collections.abc import Iterable
+
 from torch import Tensor, nn
 
 from spikevision.layers.conv import ConvBN, DepthwiseBN, DepthwiseSeparableBN
 from spikevision.layers.normalise import EndsInNorm, fire
-from spikevision.neurons import build_neuron
+from spikevision.neurons import SpikingNeuron, build_neuron
 
-__all__ = ["SpikingBody", "mlp_body", "sep_conv_body", "spiking_sep_conv_body"]
+__all__ = [
+    "SpikingBody",
+    "SpikingSequential",
+    "mlp_body",
+    "sep_conv_body",
+    "spiking_sep_conv_body",
+]
 
 
-class SpikingBody(nn.Sequential):
-    """Weight layers that end in a normalisation and neurons, in turn; ``[T, N, ...]`` in and out."""
+class SpikingSequential(nn.Sequential):
+    """Layers and neurons in turn, ``[T, N, ...]`` in and out; each layer runs with the neuron right behind it."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Run the weight layers and neurons, each layer with the neuron behind it."""
-        *_, last = self
-        return last(self._to_last(x))
+        """Run them all, see :func:`spikevision.layers.normalise.fire`."""
+        return _in_turn(self, x)
+
+
+class SpikingBody(SpikingSequential):
+    """A :class:`SpikingSequential` whose last layer ends in a normalisation."""
 
     def before_norm(self, x: Tensor) -> tuple[Tensor, list[nn.Module]]:
         """See :class:`spikevision.layers.normalise.EndsInNorm`."""
@@ -24,10 +35,18 @@ class SpikingBody(nn.Sequential):
         return last.before_norm(self._to_last(x))
 
     def _to_last(self, x: Tensor) -> Tensor:
-        *pairs, _ = self
-        for layer, neuron in zip(pairs[::2], pairs[1::2], strict=True):
-            x = fire(layer, neuron, x)
-        return x
+        *before, _ = self
+        return _in_turn(before, x)
+
+
+def _in_turn(modules: Iterable[nn.Module], x: Tensor) -> Tensor:
+    waiting: nn.Module | None = None  # for the neuron behind it, if there is one
+    for module in modules:
+        if waiting is not None and isinstance(module, SpikingNeuron):
+            x, waiting = fire(waiting, module, x), None
+        else:
+            x, waiting = x if waiting is None else waiting(x), module
+    return x if waiting is None else waiting(x)
 
 
 def mlp_body(

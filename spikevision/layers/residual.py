@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from spikevision.layers.normalise import fire
+from spikevision.ops.packing import add_spikes
 
 __all__ = ["SHORTCUTS", "DropPath", "SpikingResidual"]
 
@@ -69,7 +70,7 @@ class SpikingResidual(nn.Module):
         if self.shortcut == "membrane":
             return x + self.drop_path(self.body(self.neuron(x)))
         if self.shortcut == "sew":
-            return x + self.drop_path(fire(self.body, self.neuron, x))
+            return add_spikes(x, self.drop_path(fire(self.body, self.neuron, x)))
         return self.neuron(x + self.drop_path(self.body(x)))
 
     def extra_repr(self) -> str:

@@ -2,6 +2,8 @@
 
 from torch import Tensor
 
+from spikevision.ops.packing import mark_like
+
 __all__ = ["spiking_attention"]
 
 
@@ -22,7 +24,16 @@ def spiking_attention(q: Tensor, k: Tensor, v: Tensor, *, scale: float) -> Tenso
 
     Source: Zhou et al., Spikformer, arXiv:2209.15425, eq. 6 (SSA, which Spike-driven Transformer V2 calls SDSA-3).
     """
+    q, k, v = map(_by_token, (q, k, v))
     head_width, tokens = q.shape[-2:]
     if tokens > head_width:
         return (v @ k.mT) @ q * scale
     return v @ (k.mT @ q) * scale
+
+
+def _by_token(x: Tensor) -> Tensor:
+    """``[..., D, L]`` with the D values of a token side by side, as one batch of matrices.
+
+    The product of other layouts would copy them as well, and the copies would not be known as spikes.
+    """
+    return mark_like(x.mT.contiguous().mT, x)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from spikevision.ops import chunked, compiled
 from spikevision.ops.backend import resolve_backend
+from spikevision.ops.packing import spikes_saved_as_bits
 from spikevision.ops.recurrence import Recurrence
 
 __all__ = ["run_steps"]
@@ -70,7 +71,8 @@ def _run(
 ) -> tuple[Tensor, Tensor | None]:
     inputs = [x, *params] if v0 is None else [x, v0, *params]
     if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in inputs):
-        return _Recompute.apply(runner, recurrence, x, v0, *params)
+        with spikes_saved_as_bits():  # its input may be a normalisation's result, or spikes
+            return _Recompute.apply(runner, recurrence, x, v0, *params)
     return runner.forward(recurrence, x, v0, params)
 
 

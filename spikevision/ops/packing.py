@@ -2,7 +2,8 @@
 
 A neuron marks the memory of its spikes with :func:`mark_spikes`, a normalisation that of its result with
 :func:`mark_remade`. A layer that they enter runs under :func:`spikes_saved_as_bits`, where autograd keeps marked spikes
-in one thirty-second of their memory in float32, makes normalised values again, and keeps all others as they are.
+in one thirty-second of their memory in float32, sums of spikes in a quarter of it, makes normalised values again, and
+keeps all others as they are.
 """
 
 from __future__ import annotations
@@ -15,32 +16,35 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from spikevision.ops.bits import pack_bits, unpack_bits
+
 __all__ = [
+    "add_spikes",
+    "mark_like",
     "mark_remade",
     "mark_spikes",
     "pack",
-    "pack_bits",
     "saved_by_others",
     "spikes_saved_as_bits",
     "takes_spikes",
     "unpack",
-    "unpack_bits",
 ]
+
+LARGEST_BYTE = 255
 
 Forward = TypeVar("Forward", bound=Callable[..., Any])
 
 
 @dataclass
 class _Mark:
-    """What is known of a storage that holds spikes."""
+    """What is known of a storage: whole numbers from 0 to ``largest``, or values that ``source`` makes again."""
 
     version: int
-    bits: Tensor | None = None
-    source: _Source | None = None
+    largest: int = 1
+    kept: Tensor | _Source | None = None
 
 
 @dataclass(frozen=True)
@@ -54,9 +58,10 @@ class _Source:
 
 @dataclass(frozen=True)
 class _Packed:
-    """A saved tensor whose storage is kept as bits, or made again."""
+    """A saved tensor whose storage is kept as bits or bytes, or made again."""
 
     kept: Tensor | _Source
+    largest: int
     dtype: torch.dtype
     size: torch.Size
     stride: tuple[int, ...]
@@ -82,15 +87,39 @@ class _Outer(threading.local):
 _outer = _Outer()
 
 
-def mark_spikes(spikes: Tensor) -> Tensor:
-    """Say that a tensor holds nothing but 0 and 1, and return it.
+def mark_spikes(spikes: Tensor, *, largest: int = 1) -> Tensor:
+    """Say that a tensor holds nothing but 0 and 1, or whole numbers from 0 to ``largest``, and return it.
 
-    All views of it count as marked, until something is written into its memory.
+    All views of it count as marked, until something is written into its memory. Numbers that no byte holds are not
+    marked.
     """
-    storage = spikes.untyped_storage()
-    if storage.nbytes() == spikes.numel() * spikes.itemsize:
-        _marks[storage] = _Mark(spikes._version)
+    if largest <= LARGEST_BYTE:
+        _mark(spikes, _Mark(spikes._version, largest))
     return spikes
+
+
+def mark_like(result: Tensor, spikes: Tensor) -> Tensor:
+    """Say that a tensor holds some of the values of another one, which may be marked, and return it."""
+    largest = _largest(spikes)
+    return result if largest is None else mark_spikes(result, largest=largest)
+
+
+def add_spikes(x: Tensor, y: Tensor) -> Tensor:
+    """``x + y``; where both are marked, their sum holds whole numbers as well and is marked."""
+    result, one, other = x + y, _largest(x), _largest(y)
+    return result if one is None or other is None else mark_spikes(result, largest=one + other)
+
+
+def _largest(spikes: Tensor) -> int | None:
+    """Largest number that a marked tensor may hold, None where it is not marked or nothing is saved."""
+    if not torch.is_grad_enabled() or _is_traced():
+        return None
+    mark = _mark_of(spikes)
+    return None if mark is None or isinstance(mark.kept, _Source) else mark.largest
+
+
+def _is_traced() -> bool:
+    return torch.compiler.is_compiling() or torch.jit.is_tracing()
 
 
 def mark_remade(result: Tensor, source: Tensor, make: Callable[[Tensor, Tensor], None]) -> None:
@@ -98,20 +127,27 @@ def mark_remade(result: Tensor, source: Tensor, make: Callable[[Tensor, Tensor],
 
     Of use where ``source`` is kept for the backward pass anyway.
     """
-    storage = result.untyped_storage()
-    if storage.nbytes() == result.numel() * result.itemsize:
-        kept = source.detach()
-        _marks[storage] = _Mark(result._version, source=_Source(kept, kept._version, make))
+    kept = source.detach()
+    _mark(result, _Mark(result._version, kept=_Source(kept, kept._version, make)))
+
+
+def _mark(tensor: Tensor, mark: _Mark) -> None:
+    storage = tensor.untyped_storage()
+    if storage.nbytes() == tensor.numel() * tensor.itemsize:
+        _marks[storage] = mark
+
+
+def _mark_of(tensor: Tensor) -> _Mark | None:
+    """The mark of a tensor's memory, if nothing was written into it since."""
+    if type(tensor) is not Tensor or tensor.layout != torch.strided:
+        return None
+    mark = _marks.get(tensor.untyped_storage())
+    return mark if mark is not None and mark.version == tensor._version else None
 
 
 def spikes_saved_as_bits() -> AbstractContextManager[Any]:
     """Within it autograd saves marked spikes as bits; gradients stay equal to the bit."""
-    if (
-        not torch.is_grad_enabled()
-        or _outer.counts
-        or torch.compiler.is_compiling()
-        or torch.jit.is_tracing()
-    ):
+    if not torch.is_grad_enabled() or _outer.counts or _is_traced():
         return nullcontext()
     return torch.autograd.graph.saved_tensors_hooks(pack, unpack)
 
@@ -137,49 +173,18 @@ def takes_spikes(forward: Forward) -> Forward:
     return run  # type: ignore[return-value]
 
 
-def pack_bits(flat: Tensor) -> Tensor:
-    """Pack ``[M]`` zeros and ones of any dtype into ``[ceil(M / 8)]`` bytes, first bit highest."""
-    if flat.device.type == "cpu":
-        source = flat if flat.dtype != torch.bfloat16 else flat.view(torch.int16)
-        return torch.from_numpy(np.packbits(source.numpy() != 0))
-    return _pack_bits_anywhere(flat)
-
-
-def _pack_bits_anywhere(flat: Tensor) -> Tensor:
-    """Twin of :func:`pack_bits` for any device, ten times slower on a CPU."""
-    padded = torch.nn.functional.pad(flat != 0, (0, -len(flat) % 8)).view(-1, 8)
-    return (padded * _weights(flat.device)).sum(1, dtype=torch.uint8)
-
-
-def unpack_bits(bits: Tensor, elements: int, dtype: torch.dtype) -> Tensor:
-    """Inverse of :func:`pack_bits`: ``[elements]`` zeros and ones."""
-    if bits.device.type == "cpu":
-        return torch.from_numpy(np.unpackbits(bits.numpy(), count=elements)).to(dtype)
-    return _unpack_bits_anywhere(bits, elements, dtype)
-
-
-def _unpack_bits_anywhere(bits: Tensor, elements: int, dtype: torch.dtype) -> Tensor:
-    spread = bits.unsqueeze(1).bitwise_and(_weights(bits.device)) != 0
-    return spread.flatten()[:elements].to(dtype)
-
-
-def _weights(device: torch.device) -> Tensor:
-    return torch.tensor([128, 64, 32, 16, 8, 4, 2, 1], dtype=torch.uint8, device=device)
-
-
 def pack(tensor: Tensor) -> Tensor | _Packed:
-    """What autograd keeps in place of a tensor: marked ones as bits or not at all, all else as it is."""
-    storage = tensor.untyped_storage()
-    mark = _marks.get(storage)
-    if mark is None or mark.version != tensor._version:
+    """What autograd keeps in place of a tensor: marked ones as bits or bytes or not at all, all else as it is."""
+    mark = _mark_of(tensor)
+    if mark is None:
         return tensor
-    elements = storage.nbytes() // tensor.itemsize
-    if mark.source is None and mark.bits is None:
-        mark.bits = pack_bits(tensor.detach().as_strided((elements,), (1,), 0))
-    kept = mark.bits if mark.source is None else mark.source
-    assert kept is not None
+    elements = tensor.untyped_storage().nbytes() // tensor.itemsize
+    if mark.kept is None:
+        flat = tensor.detach().as_strided((elements,), (1,), 0)
+        mark.kept = pack_bits(flat) if mark.largest == 1 else flat.to(torch.uint8)
     return _Packed(
-        kept,
+        mark.kept,
+        mark.largest,
         tensor.dtype,
         tensor.shape,
         tensor.stride(),
@@ -194,8 +199,10 @@ def unpack(saved: Tensor | _Packed) -> Tensor:
         return saved
     if isinstance(saved.kept, _Source):
         flat = _made_again(saved.kept)
-    else:
+    elif saved.largest == 1:
         flat = unpack_bits(saved.kept, saved.elements, saved.dtype)
+    else:
+        flat = saved.kept.to(saved.dtype)
     return flat.as_strided(saved.size, saved.stride, saved.offset)
 
 

@@ -5,6 +5,7 @@ import torch
 
 from spikevision.ops import chunked, if_step, lif_step, parametric_lif_step, run_steps
 from spikevision.ops.dynamics import IN_PLACE, fire_and_reset
+from spikevision.ops.packing import saved_by_others
 
 from .helpers import FIRE, LAYOUTS, LIF, assert_equal_to_plain, randn
 
@@ -120,7 +121,8 @@ def test_only_the_input_is_saved_for_backward():
         saved.append(tensor.data_ptr())
         return tensor
 
-    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+    hooks = torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor)
+    with saved_by_others(), hooks:
         run_steps(lif_step, x, 0.0, **LIF)
     assert saved == [x.data_ptr()]
 

@@ -2,12 +2,11 @@ import gc
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
 from spikevision.neurons import LIF
 from spikevision.ops import fold_time, packing
-from spikevision.ops.packing import mark_spikes, pack_bits, spikes_saved_as_bits, unpack_bits
+from spikevision.ops.attention import spiking_attention
+from spikevision.ops.packing import add_spikes, mark_like, mark_spikes, spikes_saved_as_bits
 
 
 def saved_bytes(function):
@@ -24,24 +23,6 @@ def saved_bytes(function):
     with torch.autograd.graph.saved_tensors_hooks(pack, packing.unpack):
         function()
     return total
-
-
-@given(
-    bits=st.lists(st.booleans(), min_size=1, max_size=70),
-    dtype=st.sampled_from([torch.float16, torch.bfloat16, torch.float32, torch.float64]),
-)
-def test_packing_is_undone_exactly_and_both_twins_agree(bits, dtype):
-    flat = torch.tensor(bits).to(dtype)
-    packed = pack_bits(flat)
-    assert packed.numel() == -(-len(bits) // 8)
-    assert torch.equal(packed, packing._pack_bits_anywhere(flat))
-    for unpack in (unpack_bits, packing._unpack_bits_anywhere):
-        assert torch.equal(unpack(packed, len(bits), dtype), flat)
-        assert unpack(packed, len(bits), dtype).dtype == dtype
-
-
-def test_the_first_spike_is_the_highest_bit():
-    assert pack_bits(torch.tensor([1.0, 0, 0, 0, 0, 0, 1, 0, 1])).tolist() == [130, 128]
 
 
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
@@ -83,6 +64,46 @@ def test_spikes_that_were_overwritten_are_not_taken_for_spikes():
     with spikes_saved_as_bits():
         (weight * spikes).sum().backward()
     assert torch.equal(weight.grad, spikes)
+
+
+def spikes_like(*shape):
+    return mark_spikes((torch.rand(shape) < 0.5).float().requires_grad_())
+
+
+def test_a_sum_of_spikes_is_kept_as_one_byte_each_and_multiplied_exactly():
+    x = spikes_like(40)
+    for _ in range(3):
+        x = add_spikes(x, spikes_like(40))
+    weight = torch.rand(40, requires_grad=True)
+    assert saved_bytes(lambda: weight * x) == 40 + 40 * 4
+    with spikes_saved_as_bits():
+        (weight * x).sum().backward()
+    assert x.max() == 4
+    assert torch.equal(weight.grad, x)
+
+
+def test_a_sum_with_what_is_no_spike_and_numbers_above_a_byte_are_kept_as_they_are():
+    x = spikes_like(40)
+    weight = torch.rand(40, requires_grad=True)
+    real = add_spikes(x, torch.rand(40, requires_grad=True))
+    large = add_spikes(mark_spikes(x * 0 + 255, largest=255), x)
+    for result in (real, large):
+        assert saved_bytes(lambda result=result: weight * result) == 2 * 40 * 4
+
+
+def test_a_copy_of_spikes_counts_as_spikes_and_one_of_other_values_does_not():
+    weight = torch.ones(40, requires_grad=True)
+    for x, kept in ((spikes_like(40), 5), (torch.rand(40, requires_grad=True), 160)):
+        copy = mark_like(x.clone(), x)
+        assert saved_bytes(lambda copy=copy: weight * copy) == kept + 160
+
+
+@pytest.mark.parametrize("tokens", [4, 36])
+def test_both_orders_of_attention_keep_spikes_as_bits(tokens):
+    q, k, v = (spikes_like(3, 2, tokens, 2, 16).permute(0, 1, 3, 4, 2) for _ in "qkv")
+    inner = 3 * 2 * 2 * min(tokens, 16) ** 2 * 4  # the product of two, in float32
+    bits = 3 * q.numel() // 8
+    assert saved_bytes(lambda: spiking_attention(q, k, v, scale=0.5)) == bits + inner
 
 
 def test_a_tensor_that_was_not_marked_is_kept_as_it_is():
