@@ -6,9 +6,12 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from spikevision.ops.whole_numbers import to_bytes
+
 __all__ = ["Int8Conv2d", "VnniConv2d", "quantise_"]
 
 LARGEST = 127
+LARGEST_INPUT = 128
 
 
 class Int8Conv2d(nn.Module):
@@ -44,9 +47,11 @@ class Int8Conv2d(nn.Module):
 
 
 class VnniConv2d(nn.Module):
-    """Twin of :class:`Int8Conv2d` for whole numbers 0 to 255, such as spikes: they are added up as integers.
+    """Twin of :class:`Int8Conv2d` for whole numbers 0 to 128, such as spikes: they are added up as integers.
 
-    Exact but for one rounding at the end, where the plain form rounds each sum. oneDNN's eight-bit convolution, for x86.
+    Exact but for one rounding at the end, where the plain form rounds each sum; an input with any other value takes the
+    plain form. oneDNN's eight-bit convolution, for x86. (Processors without VNNI add pairs of products in 16 bits, which
+    hold 2 x 128 x 127 and not much more.)
 
     Args:
         conv: The convolution.
@@ -54,6 +59,7 @@ class VnniConv2d(nn.Module):
 
     def __init__(self, conv: Int8Conv2d) -> None:
         super().__init__()
+        self.plain = conv
         self.stride, self.padding, self.groups = conv.stride, conv.padding, conv.groups
         self.bias, self.scale = conv.bias, conv.scale.float()
         self.zero = torch.zeros(len(conv.scale), dtype=torch.long)
@@ -63,10 +69,13 @@ class VnniConv2d(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """``[N, C, H, W] -> [N, C', H', W']``."""
+        counts = to_bytes(x, largest=LARGEST_INPUT)
+        if counts is None:
+            return cast(Tensor, self.plain(x))
         return cast(
             Tensor,
             torch.ops.onednn.qconv2d_pointwise(
-                x.to(torch.uint8), 1.0, 0, self.packed, self.scale, self.zero, self.bias,
+                counts, 1.0, 0, self.packed, self.scale, self.zero, self.bias,
                 self.stride, self.padding, [1, 1], self.groups, 1.0, 0, torch.float32, "none", [None], None,
             ),
         )  # fmt: skip

@@ -21,10 +21,19 @@ def test_weights_are_the_nearest_of_255_steps_of_each_output_channel():
 @pytest.mark.parametrize("stride", [1, 2])
 def test_plain_fast_and_dequantised_forms_agree_on_whole_numbers(stride):
     small = Int8Conv2d(conv(stride=stride))
-    x = torch.randint(0, 200, (2, 8, 5, 7)).float()
+    x = torch.randint(0, 129, (2, 8, 5, 7)).float()
     expected = dequantised(small).double()(x.double()).float()
     for form in (small, VnniConv2d(small), dequantised(small)):
         torch.testing.assert_close(form(x), expected, rtol=1e-5, atol=1e-4)
+
+
+@pytest.mark.parametrize("value", [129.0, 256.0, 300.0, -1.0, 0.5])
+def test_what_eight_bits_do_not_hold_is_computed_in_floating_point(value):
+    """256 as a byte is 0, and -1 is 255."""
+    small = Int8Conv2d(conv())
+    x = torch.ones(1, 8, 5, 7)
+    x[0, 3, 2, 2] = value
+    assert torch.equal(VnniConv2d(small)(x), small(x))
 
 
 def test_every_convolution_is_replaced_and_the_answer_stays_close():
