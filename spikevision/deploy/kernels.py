@@ -4,16 +4,19 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from spikevision.deploy.int8 import Int8Conv2d, VnniConv2d, dequantised
+from spikevision.ops import native
+from spikevision.ops.event_conv import event_conv2d, pack_bias, pack_weight
 
 __all__ = ["KERNELS", "KernelChoice", "choose_kernels", "fastest_ms", "inputs_of"]
 
 ROUNDS = 5
+MOST_EVENTS = 0.5  # firing rate above which skipping zeros is not even tried
 LARGEST_COUNT = 64  # in the sample; eight bits hold four times as much
 
 
@@ -21,12 +24,47 @@ def _dense(conv: nn.Module) -> nn.Module:
     return dequantised(conv) if isinstance(conv, Int8Conv2d) else conv
 
 
+class EventConv2d(nn.Module):
+    """Twin of a convolution that skips the zeros of its input; without compiled kernels it is that convolution.
+
+    Args:
+        conv: A convolution that :func:`_events` takes.
+    """
+
+    def __init__(self, conv: nn.Conv2d) -> None:
+        super().__init__()
+        self.plain, self.channels = conv, conv.out_channels
+        self.stride, self.padding = conv.stride[0], int(conv.padding[0])
+        self.packed = pack_weight(conv.weight.detach())
+        self.bias = pack_bias(conv.bias, conv.out_channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``[N, C, H, W] -> [N, C', H', W']``."""
+        if not native.has_kernels(x):
+            return cast(Tensor, self.plain(x))
+        return event_conv2d(
+            x, self.packed, self.bias, self.channels, stride=self.stride, padding=self.padding
+        )
+
+
+def _events(conv: nn.Module) -> nn.Module | None:
+    dense = _dense(conv)
+    assert isinstance(dense, nn.Conv2d)
+    square = all(len(set(pair)) == 1 for pair in (dense.kernel_size, dense.stride, dense.padding))
+    plain = dense.groups == 1 and set(dense.dilation) == {1} and dense.padding_mode == "zeros"
+    return EventConv2d(dense) if square and plain else None
+
+
 def _vnni(conv: nn.Module) -> nn.Module | None:
     return VnniConv2d(conv) if isinstance(conv, Int8Conv2d) and conv.groups == 1 else None
 
 
 # name -> what makes the kernel from a convolution, or None where it does not serve it
-KERNELS: dict[str, Callable[[nn.Module], nn.Module | None]] = {"dense": _dense, "vnni": _vnni}
+KERNELS: dict[str, Callable[[nn.Module], nn.Module | None]] = {
+    "dense": _dense,
+    "events": _events,
+    "vnni": _vnni,
+}
 
 
 @dataclass(frozen=True)
@@ -98,7 +136,8 @@ def fastest_ms(run: Callable[[], object], rounds: int = ROUNDS) -> float:
 def _choose(conv: nn.Module, x: Tensor, rate: float | None) -> KernelChoice:
     candidates = {"dense": _dense(conv)}
     if rate is not None:
-        made = {name: make(conv) for name, make in KERNELS.items()}
+        sparse = rate <= MOST_EVENTS and native.has_kernels(x)
+        made = {n: make(conv) for n, make in KERNELS.items() if n != "events" or sparse}
         candidates = {name: kernel for name, kernel in made.items() if kernel is not None}
     times = {name: round(fastest_ms(partial(kernel, x)), 4) for name, kernel in candidates.items()}
     return KernelChoice(min(times, key=times.__getitem__), times, rate)

@@ -82,5 +82,21 @@ SECTIONS = [
             "spikingjelly": "SpikingJelly's layers",
         },
     ),
+    Section(
+        name="event_conv",
+        title="Skipping what does not spike",
+        about=(
+            "Layers of a network, each on random spikes of several firing rates: PyTorch's dense convolution (oneDNN), whose time "
+            "does not depend on the rate, and our kernel that reads the weights of active inputs alone. `spikevision deploy` "
+            "measures both on the spikes that a layer really gets."
+        ),
+        command="python tools/benchmarks/event_conv.py NETWORK",
+        settings=("network", "layer", "threads"),
+        measures={"median_ms": "time (ms)"},
+        contestants={
+            "dense": "dense",
+            **{f"{rate}": f"{rate:.0%} spikes" for rate in (0.02, 0.05, 0.1, 0.2, 0.3)},
+        },
+    ),
 ]
 """In the order of the page."""
