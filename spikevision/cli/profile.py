@@ -2,14 +2,14 @@
 
 import argparse
 
-from spikevision.cli.options import add_config_arguments, parse_options, say
+from spikevision.cli.options import add_config, parse_options, say
 
 HELP = "the most expensive layers: time, memory, firing rate, and what to do about them"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this verb."""
-    add_config_arguments(parser)
+    add_config(parser, example="model.backbone.time_steps=2")
     parser.add_argument(
         "checkpoint", nargs="?", help="checkpoint of this config's model (default: random weights)"
     )

@@ -65,8 +65,13 @@ class LayerCost:
             return "its weight gradient is PyTorch's slow one: `spikevision doctor` looks for a compiler"
         if self.type in ("LIF", "IF", "ParametricLIF"):
             return self._neuron_advice()
+        if "BatchNorm" in self.type:
+            return "for inference, `spikevision deploy` folds it into the weights beside it"
         if "Conv" in self.type and self.rate is not None and self.rate < SPARSE_RATE:
-            return f"{self.rate:.1%} of its input is not zero: a candidate for fewer channels"
+            return (
+                f"{self.rate:.1%} of its input is not zero: a candidate for fewer channels; for inference, "
+                "`spikevision deploy` skips the zeros where that is faster"
+            )
         return ""
 
     def _neuron_advice(self) -> str:

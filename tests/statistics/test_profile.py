@@ -72,6 +72,11 @@ def test_profiling_leaves_the_model_as_it_was(tiny):
     assert not any(module._forward_hooks for module in tiny.modules())
 
 
+def test_advice_says_what_deployment_does_away_with():
+    assert "deploy` folds it" in LayerCost("a", "BatchNorm2d", rate=0.9).advice
+    assert "skips the zeros" in LayerCost("a", "Conv2d 3x3", rate=0.04).advice
+
+
 def test_advice_names_silence_and_slow_depthwise_gradients():
     assert "silent" in LayerCost("a", "Conv2d 3x3", rate=0.0).advice
     slow = LayerCost("a", "depthwise Conv2d 7x7", forward_ms=1.0, backward_ms=20.0, rate=0.2)

@@ -2,22 +2,28 @@
 
 All contestants have the same weights, take turns in one process, and see the same images; ratios are medians over the
 rounds. Statistics are first set from noise, so that the random network fires. ``--weights int8`` deploys with eight-bit weights.
-Beside them stand the same deployed network at T=1 (``cost_of_time``) and the share of the convolution peak of this
-processor, measured with a large 3x3 convolution in the same run, that the deployed convolutions reach
-(``share_of_peak``). Prints one JSON line and keeps it. Needs ``pip install --no-deps 'spikingjelly>=2.0,<3' loguru``.
+A detector and a segmenter are timed whole, from pictures to detections or class maps; deployed is backbone and neck.
+Beside them stand the same deployed network at T=1 (``cost_of_time``), where the time of the deployed network goes
+(``share_of_time``), and the share of the convolution peak of this processor, measured with a large 3x3 convolution in
+the same run, that the dense convolutions reach (``share_of_peak``; depthwise and event-driven ones are not in it). Prints
+one JSON line and keeps it. Needs ``pip install --no-deps 'spikingjelly>=2.0,<3' loguru``.
 """
 
 import argparse
+from collections import Counter
+from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from contestants import NETWORKS, build, on_spikingjelly
+from dense_models import DENSE_MODELS, around, build_dense, deployable, pictures, prepared
 from measure import interleaved_ms, ratio
 from results import publish
+from time_by_kind import time_by_kind
 from torch import Tensor, nn
-from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
-from spikevision.deploy import DeploySettings, fold_and_choose
+from spikevision.deploy import DeploySettings, Plan, fold_and_choose
 from spikevision.deploy.kernels import fastest_ms
 from spikevision.jobs.sample_batches import normalise_to
 
@@ -27,7 +33,7 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("network", choices=NETWORKS)
+    parser.add_argument("network", choices=[*NETWORKS, *DENSE_MODELS])
     parser.add_argument("--time-steps", type=int, default=4, metavar="T")
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--size", type=int, default=224, help="side of the images")
@@ -37,10 +43,36 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def deployed(network: nn.Module, images: Tensor, weights: str) -> tuple[nn.Module, dict]:
-    """What `spikevision deploy` exports, with its kernels, without the export; and what was chosen."""
-    plan = fold_and_choose(network, images, DeploySettings(weights=weights, batch=len(images)))
-    return plan.fast, plan.choices
+class Task(NamedTuple):
+    """A trained model, how it is called, and what of it is deployed."""
+
+    model: nn.Module
+    call: Callable[[nn.Module], object]
+    network: nn.Module
+    images: Tensor
+    wrap: Callable[[nn.Module], nn.Module]  # a deployed network -> what ``call`` takes
+
+
+def task_of(name: str, time_steps: int, batch: int, size: int) -> Task:
+    """A classifier with images of noise, or a dense model with random pictures."""
+    if name in NETWORKS:
+        model = build(name, time_steps=time_steps).eval().requires_grad_(False)
+        images = torch.randn(batch, 3, size, size)
+        return Task(model, lambda network: network(images), model, images, lambda network: network)
+    model, data = build_dense(name, time_steps=time_steps), pictures(name, batch, size)
+    return Task(
+        model,
+        lambda whole: whole.test_step(data),
+        deployable(model),
+        prepared(model, data),
+        lambda network: around(model, network, time_steps),
+    )
+
+
+def deployed(task: Task, weights: str) -> Plan:
+    """What `spikevision deploy` exports, with its kernels, without the export."""
+    settings = DeploySettings(weights=weights, batch=len(task.images))
+    return fold_and_choose(task.network, task.images, settings)
 
 
 def peak_gflops() -> float:
@@ -52,57 +84,43 @@ def peak_gflops() -> float:
     return counter.get_total_flops() / fastest_ms(lambda: conv(x)) / 1e6
 
 
-def convolution_share(network: nn.Module, images: Tensor) -> tuple[float, float]:
-    """Billions of operations per second within convolutions, and their share of the time of a call."""
-    with torch.no_grad():
-        with FlopCounterMode(display=False) as counter:
-            network(images)
-        with profile(activities=[ProfilerActivity.CPU]) as recorded:
-            network(images)
-    events = recorded.key_averages()
-    whole_us = sum(event.self_cpu_time_total for event in events)
-    conv_us = sum(e.self_cpu_time_total for e in events if "mkldnn_convolution" in e.key)
-    return counter.get_total_flops() / max(conv_us, 1) / 1e3, conv_us / whole_us
-
-
 def main() -> None:
     """Measure and print."""
     args = parse_arguments()
     torch.set_num_threads(args.threads)
-    trained = build(args.network, time_steps=args.time_steps).eval().requires_grad_(False)
-    images = torch.randn(args.batch, 3, args.size, args.size)
-    normalise_to(trained, lambda: trained(torch.randn(2, 3, args.size, args.size)))
-    one_step = build(args.network, time_steps=1).eval().requires_grad_(False)
-    one_step.load_state_dict(trained.state_dict())
-    fast, choices = deployed(trained, images, args.weights)
-    fast_one, _ = deployed(one_step, images, args.weights)
+    task = task_of(args.network, args.time_steps, args.batch, args.size)
+    normalise_to(task.model, lambda: task.call(task.model))
+    one_step = task_of(args.network, 1, args.batch, args.size)
+    one_step.model.load_state_dict(task.model.state_dict())
+    plan = deployed(task, args.weights)
     models = {
-        "ours": fast,
-        "ours_t1": fast_one,
-        "trained": trained,
-        "spikingjelly": on_spikingjelly(trained).eval(),
+        "ours": task.wrap(plan.fast),
+        "ours_t1": one_step.wrap(deployed(one_step, args.weights).fast),
+        "trained": task.model,
+        "spikingjelly": on_spikingjelly(task.model).eval(),
     }
 
-    def runner(model: nn.Module):
+    def runner(model: nn.Module) -> Callable[[], None]:
         def run() -> None:
             with torch.no_grad():
-                model(images)
+                task.call(model)
 
         return run
 
     times_ms = interleaved_ms({name: runner(m) for name, m in models.items()}, args.rounds)
-    gflops, share = convolution_share(fast, images)
+    shares, gflops = time_by_kind(plan.fast, task.images)
     peak = peak_gflops()
     line = {
         "name": "inference",
         "speed_against_spikingjelly": ratio(times_ms, "spikingjelly", "ours"),
         "speed_against_trained": ratio(times_ms, "trained", "ours"),
         "cost_of_time": ratio(times_ms, "ours", "ours_t1"),
-        "share_of_peak": round(gflops / peak, 3) if args.weights == "float32" else None,
-        "share_of_time_in_convolutions": round(share, 3) if args.weights == "float32" else None,
+        "share_of_peak": round(gflops / peak, 3) if gflops else None,
+        "share_of_time": shares,
         "peak_gflops": round(peak),
         "median_ms": {name: round(sorted(ms)[len(ms) // 2], 1) for name, ms in times_ms.items()},
-        "layout": choices["layout"],
+        "layout": plan.choices["layout"],
+        "kernels": dict(Counter(plan.choices["kernels"].values())),
         **vars(args),
     }
     publish(line)
