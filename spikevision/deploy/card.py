@@ -25,6 +25,7 @@ __all__ = [
 FORMAT = 1
 CARD = "card.json"
 PROGRAM = "program.pt2"
+NEEDED = ("input", "choices", "parts")  # without them nothing runs
 
 
 def is_artefact(path: str | Path) -> bool:
@@ -45,10 +46,7 @@ def read_card(folder: str | Path) -> dict[str, Any]:
     for name in (CARD, PROGRAM):
         if not (folder / name).is_file():
             raise FileNotFoundError(f"{str(folder)!r} is no deployed network: it has no {name}")
-    try:
-        card: dict[str, Any] = json.loads((folder / CARD).read_text())
-    except ValueError as error:
-        raise ValueError(f"{str(folder / CARD)!r} is no JSON: {error}") from error
+    card = _parsed(folder / CARD)
     made_by = card.get("versions", {}).get("spikevision", "an unknown version")
     if card.get("format") != FORMAT:
         raise ValueError(
@@ -60,7 +58,20 @@ def read_card(folder: str | Path) -> dict[str, Any]:
             f"{str(folder / PROGRAM)!r} is not the program that its card describes (another sha256): it is damaged or "
             "was replaced; deploy the checkpoint again"
         )
+    missing = [name for name in NEEDED if name not in card]
+    if missing:
+        raise ValueError(f"{str(folder / CARD)!r} lacks {missing}: deploy the checkpoint again")
     _check_processor(card)
+    return card
+
+
+def _parsed(path: Path) -> dict[str, Any]:
+    try:
+        card = json.loads(path.read_text())
+    except ValueError as error:
+        raise ValueError(f"{str(path)!r} is no JSON, perhaps cut short: {error}") from error
+    if not isinstance(card, dict):
+        raise ValueError(f"{str(path)!r} holds no card but a {type(card).__name__}")
     return card
 
 

@@ -2,7 +2,10 @@
 
 import io
 import json
+import warnings
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -36,14 +39,14 @@ def export_program(core: nn.Module, images: Tensor, path: Path) -> None:
         2, *[1] * (images.dim() - 1)
     )  # a size of 1 would be taken for fixed
     batch = torch.export.Dim("batch", min=1, max=4096)
-    with torch.no_grad():
+    with torch.no_grad(), _without_warnings():
         program = torch.export.export(
             core,
             (example,),
             dynamic_shapes=({0: batch},),
             preserve_module_call_signature=tuple(replaceable(core)),
         )
-    torch.export.save(program, path)
+        torch.export.save(program, path)
 
 
 def load_modules(path: Path) -> nn.Module:
@@ -53,15 +56,26 @@ def load_modules(path: Path) -> nn.Module:
         ValueError: No readable program, or one with a pickle in it that holds more than tensors.
     """
     _check_harmless(path)
-    try:
-        program = torch.export.load(path)
-    except Exception as error:
-        raise ValueError(f"{str(path)!r} is no program that this PyTorch reads: {error}") from error
-    modules = torch.export.unflatten(program)
+    with _without_warnings():
+        try:
+            program = torch.export.load(path)
+        except Exception as error:
+            raise ValueError(
+                f"{str(path)!r} is no program that this PyTorch reads: {error}"
+            ) from error
+        modules = torch.export.unflatten(program)
     for module in modules.modules():
         if hasattr(module, "_run_with_interpreter"):
             module._run_with_interpreter = False  # type: ignore[assignment]  # generated code: faster
     return modules
+
+
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    """PyTorch warns of its own internals, about which nobody who deploys can do anything."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        yield
 
 
 def _check_harmless(path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from mmengine.registry import MODELS
 from torch import Tensor, nn
 
-from spikevision.deploy import is_artefact, load, read_card
+from spikevision.deploy import CARD, is_artefact, load, read_card
 from spikevision.jobs.weights import check_fits, load_weights, read_checkpoint, unwrapped
 
 __all__ = ["REST", "check_network", "load_network", "network_of", "rest_of", "signature"]
@@ -89,6 +89,10 @@ def check_network(path: str | Path) -> None:
     """
     if is_artefact(path):
         read_card(path)
+    elif Path(path).is_dir():
+        raise FileNotFoundError(
+            f"the folder {str(path)!r} has no {CARD}: give a checkpoint, or a folder that `spikevision deploy` wrote"
+        )
     else:
         read_checkpoint(path)
 
@@ -121,9 +125,11 @@ def _install(model: Any, folder: Path) -> dict[str, Any]:
             f"{str(folder)!r} was deployed from another model than the config's (config {card['config']!r}, "
             f"T={card['time_steps']}): use that config and its options"
         )
-    if (folder / REST).is_file():
+    wanted = rest_of(model, card["task"])
+    if wanted:
         rest = read_checkpoint(folder / REST)
-        check_fits(model, {**model.state_dict(), **rest}, path=folder / REST)
+        others = {n: value for n, value in model.state_dict().items() if n not in wanted}
+        check_fits(model, {**others, **rest}, path=folder / REST)
         model.load_state_dict(rest, strict=False)
     model.backbone = DeployedBackbone(program, card["time_steps"])
     if getattr(model, "with_neck", False):

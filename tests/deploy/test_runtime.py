@@ -12,7 +12,7 @@ from spikevision.deploy.card import CARD, PROGRAM
 from spikevision.neurons import SpikingNeuron
 from spikevision.ops import neuron_backend
 
-pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +88,29 @@ def test_an_artefact_of_another_format_is_refused(made, tmp_path):
     with pytest.raises(
         ValueError, match=r"format 99 of spikevision 9\.9.*deploy the checkpoint again"
     ):
+        load(folder)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('{"format": 1, "par', "is no JSON, perhaps cut short"),
+        ("[]", "holds no card but a list"),
+    ],
+)
+def test_a_card_that_is_cut_short_or_something_else_is_refused(made, tmp_path, content, message):
+    folder = copy_of(made, tmp_path)
+    (folder / CARD).write_text(content)
+    with pytest.raises(ValueError, match=message):
+        load(folder)
+
+
+def test_a_card_without_what_loading_needs_is_refused(made, tmp_path):
+    folder = copy_of(made, tmp_path)
+    card = json.loads((folder / CARD).read_text())
+    del card["parts"]
+    (folder / CARD).write_text(json.dumps(card))
+    with pytest.raises(ValueError, match=r"lacks \['parts'\]"):
         load(folder)
 
 

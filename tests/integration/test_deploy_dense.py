@@ -1,6 +1,7 @@
 """The deploy job on a tiny detector and a tiny segmenter, and what test and infer make of the artefacts."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,7 +12,7 @@ from spikevision.jobs.evaluate import evaluate
 from spikevision.jobs.infer import infer
 from spikevision.jobs.spec import RunSpec
 
-pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
+pytestmark = pytest.mark.slow
 
 
 class Made(NamedTuple):
@@ -74,3 +75,11 @@ def test_the_infer_job_answers_as_with_the_checkpoint(made, tmp_path):
         entries.append(written["predictions"])
     assert entries[0]
     assert entries[0] == entries[1]
+
+
+def test_an_artefact_without_its_heads_is_refused(made, tmp_path):
+    folder = tmp_path / "headless"
+    shutil.copytree(made.folder, folder)
+    (folder / "rest.pth").unlink()
+    with pytest.raises(FileNotFoundError, match=r"rest\.pth"):
+        evaluate(RunSpec(config=made.config, checkpoint=str(folder), work_dir=str(tmp_path)))

@@ -99,5 +99,7 @@ def test_an_artefact_of_another_model_and_counting_its_spikes_are_refused(made):
     other = {"model": MODEL, "model.backbone.time_steps": 4}
     with pytest.raises(ValueError, match="deployed from another model than the config's"):
         evaluate(spec(checkpoint=out, cfg_options=other))
+    with pytest.raises(FileNotFoundError, match=r"has no card\.json"):
+        evaluate(spec(checkpoint=str(folder)))
     with pytest.raises(ValueError, match="leave out --spike-stats"):
         evaluate(spec(checkpoint=out, spike_stats=True))
