@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import threading
-from typing import cast
 
 import torch
 from torch import Tensor
@@ -15,9 +13,6 @@ __all__ = ["event_conv2d", "pack_bias", "pack_weight"]
 
 BLOCK = 64  # as in the source
 SLACK = 16
-
-
-_kept = threading.local()
 
 
 class _Shape(ctypes.Structure):
@@ -68,15 +63,8 @@ def event_conv2d(
     out = [(side + 2 * padding - kernel) // stride + 1 for side in (height, width)]
     x = x.contiguous(memory_format=torch.channels_last)
     y = torch.empty(images, channels, *out, memory_format=torch.channels_last)
-    places = _room(x.numel() + SLACK)
+    places = torch.empty(x.numel() + SLACK, dtype=torch.int32)
     counts = torch.empty(images * height * width, dtype=torch.int32)
     shape = _Shape(images, height, width, in_channels, channels, *out, kernel, stride, padding)
     native.call("event_conv", x, places, counts, packed, bias, y, shape)
     return y
-
-
-def _room(size: int) -> Tensor:
-    """Integers for the kernel to write to, kept by each thread: new memory costs as much as a small layer does."""
-    if getattr(_kept, "room", None) is None or _kept.room.numel() < size:
-        _kept.room = torch.empty(size, dtype=torch.int32)
-    return cast(Tensor, _kept.room)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from spikevision.deploy.int8 import VnniConv2d
 from spikevision.deploy.kernels import EventConv2d
-from spikevision.layers import SpikingProduct
+from spikevision.layers.attention import SpikingProduct
 from spikevision.neurons import SpikingNeuron
 
 KINDS = {
