@@ -5,8 +5,8 @@ rounds. Statistics are first set from noise, so that the random network fires. `
 A detector and a segmenter are timed whole, from pictures to detections or class maps; deployed is backbone and neck.
 Beside them stand the same deployed network at T=1 (``cost_of_time``), where the time of the deployed network goes
 (``share_of_time``), and the share of the convolution peak of this processor, measured with a large 3x3 convolution in
-the same run, that the dense convolutions reach (``share_of_peak``; depthwise and event-driven ones are not in it). Prints
-one JSON line and keeps it. Needs ``pip install --no-deps 'spikingjelly>=2.0,<3' loguru``.
+the same run, that the dense convolutions reach (``share_of_peak``; event-driven ones as if they did all operations of a
+dense one, depthwise ones are not in it). Prints one JSON line and keeps it. Needs ``pip install --no-deps 'spikingjelly>=2.0,<3' loguru``.
 """
 
 import argparse
@@ -115,7 +115,7 @@ def main() -> None:
         "speed_against_spikingjelly": ratio(times_ms, "spikingjelly", "ours"),
         "speed_against_trained": ratio(times_ms, "trained", "ours"),
         "cost_of_time": ratio(times_ms, "ours", "ours_t1"),
-        "share_of_peak": round(gflops / peak, 3) if gflops else None,
+        "share_of_peak": {kind: round(each / peak, 3) for kind, each in gflops.items()},
         "share_of_time": shares,
         "peak_gflops": round(peak),
         "median_ms": {name: round(sorted(ms)[len(ms) // 2], 1) for name, ms in times_ms.items()},

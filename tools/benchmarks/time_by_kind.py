@@ -12,10 +12,11 @@ from spikevision.deploy.kernels import EventConv2d
 from spikevision.layers.attention import SpikingProduct
 from spikevision.neurons import SpikingNeuron
 
+DENSE, EVENTS = "dense convolutions", "event-driven convolutions"
 KINDS = {
-    EventConv2d: "event-driven convolutions",
+    EventConv2d: EVENTS,
     VnniConv2d: "int8 convolutions",
-    nn.Conv2d: "dense convolutions",
+    nn.Conv2d: DENSE,
     nn.Linear: "linear layers",
     SpikingNeuron: "neurons",
     SpikingProduct: "attention products",
@@ -30,24 +31,25 @@ def kind_of(module: nn.Module) -> str | None:
     return next((kind for of, kind in KINDS.items() if isinstance(module, of)), None)
 
 
-def time_by_kind(network: nn.Module, images: Tensor) -> tuple[dict[str, float], float]:
-    """Share of a call's time by kind of layer, and billions of operations per second in dense convolutions.
+def time_by_kind(network: nn.Module, images: Tensor) -> tuple[dict[str, float], dict[str, float]]:
+    """Share of a call's time by kind of layer, and billions of operations per second of some kinds.
 
-    What is left, ``rest``, are sums, reshapes, copies into another layout, and Python.
+    What is left, ``rest``, are sums, reshapes, copies into another layout, and Python. Event-driven convolutions count
+    with the operations that a dense one would do.
     """
     began_s: dict[nn.Module, float] = {}
     taken_s: Counter[str] = Counter()
-    operations = 0
+    operations: Counter[str] = Counter()
 
     def begin(module: nn.Module, args: tuple[Any, ...]) -> None:
         began_s[module] = time.perf_counter()
 
     def end(module: nn.Module, args: tuple[Any, ...], output: Tensor) -> None:
-        nonlocal operations
         kind = kind_of(module)
         taken_s[kind] += time.perf_counter() - began_s[module]
-        if kind == "dense convolutions":
-            operations += 2 * output.numel() * module.weight[0].numel()
+        weight = getattr(module, "plain", module)
+        if kind in (DENSE, EVENTS):
+            operations[kind] += 2 * output.numel() * weight.weight[0].numel()
 
     handles = [
         handle
@@ -61,7 +63,7 @@ def time_by_kind(network: nn.Module, images: Tensor) -> tuple[dict[str, float], 
     with torch.no_grad():
         network(images)
         taken_s.clear()
-        operations = 0
+        operations.clear()
         start_s = time.perf_counter()
         for _ in range(ROUNDS):
             network(images)
@@ -70,5 +72,4 @@ def time_by_kind(network: nn.Module, images: Tensor) -> tuple[dict[str, float], 
         handle.remove()
     taken_s["rest"] = whole_s - sum(taken_s.values())
     shares = {kind: round(seconds / whole_s, 3) for kind, seconds in taken_s.most_common()}
-    dense_s = taken_s["dense convolutions"]
-    return shares, operations / dense_s / 1e9 if dense_s else 0.0
+    return shares, {kind: operations[kind] / taken_s[kind] / 1e9 for kind in operations}
