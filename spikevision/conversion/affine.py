@@ -29,7 +29,7 @@ QUESTIONS = _words(
 )
 FRESH = _words(
     "new_zeros new_ones new_full new_empty new_tensor zeros_like ones_like full_like empty_like "
-    "rand_like randn_like"
+    "rand_like randn_like _shape_as_tensor"
 )
 # move values about, or scale and shift them one by one: spikes stay spikes
 MOVES = _words(

@@ -267,7 +267,8 @@ def _float_module(site: Site, *args: Any, **kwargs: Any) -> None:
 def _write(x: Tensor, result: Stream) -> Stream:
     """Leave a result where the caller of a function in place will look for it."""
     x.as_subclass(Tensor).copy_(result.as_subclass(Tensor))
-    return Stream.wrap(x, result.simulation, result.current, result.channel_axis)
+    about = (result.simulation, result.current, result.channel_axis, result.events)
+    return Stream.wrap(x, *about)
 
 
 def _no_handler(name: str, owner: str, module: nn.Module, config: Any) -> str:

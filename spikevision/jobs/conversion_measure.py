@@ -9,6 +9,7 @@ import torch
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.evaluator import Evaluator
+from mmengine.logging import print_log
 from mmengine.runner import Runner
 
 from spikevision.conversion import SpikingModel
@@ -88,11 +89,14 @@ def measure(
     if few is None:
         found.record = recorder.record if count_all else None
         return found
-    if not count_all:
-        with recorder:
-            snn(**copy.deepcopy(few))
-    found.record = recorder.record
-    _measure_layers(snn, few, found, task)
+    with progress() as bar:
+        if not count_all:
+            bar.add_task("counting operations", total=None)
+            with recorder:
+                snn(**copy.deepcopy(few))
+        found.record = recorder.record
+        bar.add_task("comparing layers", total=None)
+        _measure_layers(snn, few, found, task)
     return found
 
 
@@ -178,15 +182,20 @@ class _Stages:
     def results(self, images: int, task: TaskSpec) -> list[Stage]:
         """All stages, computed."""
         steps = {f"T = {t}": t for t in self.at}
-        return [
-            Stage(
-                name=name,
-                time_steps=steps.get(name),
-                metrics={key: float(value) for key, value in evaluator.evaluate(images).items()},
-                agreement_percent=self._agreement.percent(name),
+        found = []
+        for name, evaluator in self._evaluators.items():
+            print_log(f"{name}:", "current")  # a heading of what mm's metrics log
+            metrics = {key: float(value) for key, value in evaluator.evaluate(images).items()}
+            agreement = self._agreement.percent(name)
+            found.append(
+                Stage(
+                    name=name,
+                    time_steps=steps.get(name),
+                    metrics=metrics,
+                    agreement_percent=agreement,
+                )
             )
-            for name, evaluator in self._evaluators.items()
-        ]
+        return found
 
 
 def _classes(samples: list[Any]) -> torch.Tensor:

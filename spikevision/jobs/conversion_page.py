@@ -12,6 +12,7 @@ from spikevision.statistics.page import figure, listing, page, section, table
 from spikevision.statistics.report import run_sections
 
 SCHEMA = "spikevision.conversion/1"
+WIDE = 6  # columns from which on a table of stages is turned
 
 
 def conversion_values(report: ConversionReport, found: Measurement) -> dict[str, Any]:
@@ -83,19 +84,22 @@ def conversion_text(values: Mapping[str, Any]) -> str:
     found = values["measurements"]
     config = values["config"]
     lines = [
-        f"preset {config['preset']}, T = {config['time_steps']}, calibrated with {values['images']} images: "
+        f"preset {config['preset']}, T = {config['time_steps']}, calibrated with {_images(values['images'])}: "
         f"{len(values['populations'])} populations of neurons"
     ]
     heads, rows = _stage_table(found)
     if rows:
-        lines += ["", f"measured on {found['images']} test images", *_aligned(heads, rows)]
+        lines += ["", f"measured on {_images(found['images'], 'test ')}", *_aligned(heads, rows)]
     if found.get("energy"):
         energy_heads, energy_rows = _energy_table(found)
         rate = f"{found['event_rate']:.3g} unit events per neuron and step"
         lines += [
             "",
-            f"energy, spiking / ANN, of {found['counted_images']} images; {rate}",
+            f"energy, spiking / ANN, of {_images(found['counted_images'])}; {rate}",
             *_aligned(energy_heads, energy_rows),
+            "",
+            "operations of an image",
+            *_aligned(*_operations(found)),
         ]
     worst = _worst(found)
     if worst:
@@ -104,7 +108,7 @@ def conversion_text(values: Mapping[str, Any]) -> str:
 
 
 def _stage_table(found: Mapping[str, Any]) -> tuple[list[str], list[list[Any]]]:
-    """One row per stage; metrics are columns, without those of single classes."""
+    """One row per stage; metrics are columns, without those of single classes. Of many metrics the other way round."""
     stages = found.get("stages", [])
     names = [name for name in (stages[0]["metrics"] if stages else ()) if "precision" not in name]
     agrees = any(stage["agreement_percent"] is not None for stage in stages)
@@ -117,6 +121,10 @@ def _stage_table(found: Mapping[str, Any]) -> tuple[list[str], list[list[Any]]]:
         ]
         for stage in stages
     ]
+    if len(heads) > WIDE:
+        columns = zip(heads, *rows, strict=True)
+        (_, *heads), *rows = ([title, *values] for title, *values in columns)
+        return ["", *heads], rows
     return heads, rows
 
 
@@ -165,6 +173,10 @@ def _aligned(heads: list[str], rows: list[list[Any]]) -> list[str]:
         )
         lines.append("  ".join(["", first, *rest]).rstrip())
     return lines
+
+
+def _images(number: int, kind: str = "") -> str:
+    return f"{number} {kind}image{'s' if number != 1 else ''}"
 
 
 def _shown(value: Any) -> str:
@@ -218,14 +230,14 @@ def _measured(found: Mapping[str, Any]) -> Iterator[str]:
     heads, rows = _stage_table(found)
     if rows:
         text = (
-            f"On {found['images']} test images. 'no spikes' has the fitted operators and real values where spikes would be: "
+            f"On {_images(found['images'], 'test ')}. 'no spikes' has the fitted operators and real values where spikes would be: "
             "what is lost there is lost to approximation, the rest to spiking."
         )
         yield section("ANN, operators, spikes", text, *_metric_charts(found), table(heads, rows))
     if found.get("energy"):
         heads, rows = _energy_table(found)
         text = (
-            f"Of {found['counted_images']} images; {found['event_rate']:.3g} unit events per neuron and step. Numbers are "
+            f"Of {_images(found['counted_images'])}; {found['event_rate']:.3g} unit events per neuron and step. Numbers are "
             "energy of the spiking network over that of the ANN; break-even is the T at which both are equal."
         )
         lines = {

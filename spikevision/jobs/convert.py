@@ -75,13 +75,15 @@ def convert(spec: RunSpec, *, calibrate: Callable[..., Statistics] = calibrate_h
     converted = Job(converted_config(ann_config, plan), job.task, job.base)
     with recorded(converted, spec, name="convert", run_dir=output) as record:
         statistics = _calibrated(model, ann_config, plan, output, calibrate)
-        snn = convert_(
-            model,
-            statistics,
-            plan.settings,
-            rules=plan.rules,
-            preprocessing=statistics.preprocessing,
-        )
+        with progress() as bar:
+            bar.add_task("fitting", total=None)
+            snn = convert_(
+                model,
+                statistics,
+                plan.settings,
+                rules=plan.rules,
+                preprocessing=statistics.preprocessing,
+            )
         save(snn, output / MODEL_FILE, meta=_meta(checkpoint))
         found = measure(snn, ann_config, plan, job.task, count_all=spec.spike_stats)
         _write_report(snn, plan, found, spec, output)

@@ -148,8 +148,9 @@ def test_neurons_and_the_accumulates_inside_operators(counted):
 class Convolutions(nn.Module):
     """Padding, stride, dilation, groups and a transposed convolution; spikes from ReLU."""
 
-    def __init__(self):
+    def __init__(self, *, in_place):
         super().__init__()
+        self.in_place = in_place
         self.first = nn.Conv2d(2, 4, 3, padding=1)
         self.second = nn.Conv2d(4, 6, 3, stride=2, padding=1, groups=2)
         self.third = nn.Conv2d(6, 3, (2, 3), dilation=(1, 2), padding="same")
@@ -157,14 +158,15 @@ class Convolutions(nn.Module):
 
     def forward(self, x):
         for layer in (self.first, self.second, self.third):
-            x = layer(x).relu()
+            x = nn.functional.relu(layer(x), inplace=self.in_place)
         return self.last(x)
 
 
-def test_convolutions_at_their_borders():
+@pytest.mark.parametrize("in_place", [False, True])
+def test_convolutions_at_their_borders(in_place):
     torch.manual_seed(0)
     x = torch.randn(2, 2, 6, 5)
-    snn = convert(Convolutions().eval(), [x], STAConfig(time_steps=STEPS))
+    snn = convert(Convolutions(in_place=in_place).eval(), [x], STAConfig(time_steps=STEPS))
     with SpikeRecorder(snn) as recorder:
         snn(x)
     events = events_of_populations(snn, x)

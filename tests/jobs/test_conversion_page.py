@@ -62,6 +62,22 @@ def test_text_of_a_terminal(found):
     assert "energy" not in "\n".join(lines)
 
 
+def test_many_metrics_are_rows_so_that_lines_stay_short():
+    metrics = {f"coco/{name}": 0.5 for name in "abcdef"}
+    stages = [
+        Stage(name=name, time_steps=None, metrics=metrics, agreement_percent=None)
+        for name in ("ANN", "no spikes")
+    ]
+    values = conversion_values(REPORT, Measurement(at=(1,), images=1, stages=stages))
+    lines = conversion_text(values).splitlines()
+    assert lines[2:5] == [
+        "measured on 1 test image",
+        "          ANN  no spikes",
+        "  coco/a  0.5        0.5",
+    ]
+    assert len(lines) == 4 + 6
+
+
 def test_the_page_stands_alone_and_shows_names_as_they_are(found):
     page = conversion_page(REPORT, found, facts={"config": "<b>vit.py"})
     assert "&lt;b&gt;vit.py" in page
