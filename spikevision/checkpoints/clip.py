@@ -174,7 +174,7 @@ def import_clip(
         classes: Names of the classes, in the order of their labels.
         prompts: Texts with ``{}`` for the name.
         vocabulary: File of merges; None takes the published one.
-        after_class: Called after every class: 80 prompts take some seconds each on a CPU.
+        after_class: Called after every class, for a bar.
 
     Returns:
         ``dict(state_dict=..., meta=...)`` for ``torch.save``, with the names of the classes.
@@ -186,6 +186,7 @@ def import_clip(
     tower = TextTower.of(
         {k.removeprefix("text."): v for k, v in renamed.items() if k.startswith("text.")}
     )
+    tower.to("cuda" if torch.cuda.is_available() else "cpu")
     tokenizer = Tokenizer(vocabulary, context=len(tower.positions))
     embeddings = class_embeddings(tower, tokenizer, classes, prompts, after_class=after_class)
     state = {name: value for name, value in renamed.items() if not name.startswith("text.")}

@@ -63,10 +63,13 @@ class TextTower(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Vectors ``[N, D]`` of texts ``[N, L]``; the end token has the highest number in each."""
-        mask = nn.Transformer.generate_square_subsequent_mask(tokens.shape[1], device=tokens.device)
-        x = self.blocks(self.tokens(tokens) + self.positions, mask=mask, is_causal=True)
-        ends = self.norm(x)[torch.arange(len(x)), tokens.argmax(-1)]
-        return self.projection(ends)
+        ends = tokens.argmax(-1)
+        tokens = tokens[:, : int(ends.max()) + 1]  # nobody looks at what lies behind
+        length = tokens.shape[1]
+        mask = nn.Transformer.generate_square_subsequent_mask(length, device=tokens.device)
+        x = self.tokens(tokens) + self.positions[:length]
+        x = self.norm(self.blocks(x, mask=mask, is_causal=True))
+        return self.projection(x[torch.arange(len(x)), ends])
 
 
 def _quick_gelu(x: Tensor) -> Tensor:
@@ -140,7 +143,8 @@ def class_embeddings(
     rows = []
     for name in classes:
         texts = [prompt.replace("{}", name) for prompt in prompts]
-        vectors = F.normalize(tower(tokenizer(texts)), dim=-1)
+        tokens = tokenizer(texts).to(tower.positions.device)
+        vectors = F.normalize(tower(tokens), dim=-1)
         rows.append(F.normalize(vectors.mean(0), dim=-1))
         after_class()
-    return torch.stack(rows)
+    return torch.stack(rows).cpu()
