@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
 from torch import Tensor, nn
 
@@ -29,6 +30,7 @@ def build_dense(name: str, *, time_steps: int) -> nn.Module:
         config.model.test_cfg.rpn.max_per_img = PROPOSALS
     init_default_scope(task_of(config).scope)
     model = build_model(config).eval().requires_grad_(False)
+    MMLogger.get_current_instance().setLevel("WARNING")  # a line for every weight otherwise
     model.init_weights()
     return model
 

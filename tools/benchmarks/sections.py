@@ -66,9 +66,10 @@ SECTIONS = [
     ),
     Section(
         name="inference",
-        title="Inference: classification",
+        title="Inference",
         about=(
-            "One call without gradients. Deployed: what `spikevision deploy` exports, with the kernels it measured. As trained: "
+            "One call without gradients; a detector and a segmenter whole, from pictures to detections or class maps, with backbone "
+            "and neck deployed. Deployed: what `spikevision deploy` exports, with the kernels it measured. As trained: "
             "our network before deployment. SpikingJelly's layers: the same weights with its neurons, PyTorch's convolutions "
             "and memory layout; it, too, passes the first convolution once."
         ),
