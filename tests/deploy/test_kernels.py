@@ -1,9 +1,11 @@
 import shutil
+from unittest.mock import patch
 
 import pytest
 import torch
 from torch import nn
 
+from spikevision.deploy import kernels
 from spikevision.deploy.int8 import Int8Conv2d
 from spikevision.deploy.kernels import EventConv2d, choose_kernels
 from spikevision.ops import neuron_backend
@@ -29,6 +31,14 @@ def test_integer_kernels_are_tried_on_spikes_alone():
     assert choices["1"].rate is None
     fastest = min(choices["0"].milliseconds, key=choices["0"].milliseconds.__getitem__)
     assert choices["0"].kernel == fastest
+
+
+def test_long_calls_are_measured_less_often():
+    clock = iter(range(100))
+    calls = []
+    with patch.object(kernels.time, "perf_counter", lambda: next(clock)):
+        assert kernels.fastest_ms(lambda: calls.append(1)) == 1000
+    assert len(calls) == 2  # the first one is not counted; one second is enough
 
 
 def test_ordinary_weights_have_no_integer_kernel():
