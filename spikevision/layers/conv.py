@@ -10,7 +10,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from spikevision.layers.normalise import BatchNorm2d, apply_norms
 from spikevision.ops.depthwise import depthwise_conv2d
-from spikevision.ops.packing import takes_spikes
+from spikevision.ops.packing import mark_computed, takes_spikes
 from spikevision.ops.time_axis import fold_time, unfold_like
 
 __all__ = [
@@ -182,8 +182,12 @@ class RepConvBN(nn.Module):
         y = self.bn1(self.pointwise1(fold_time(x)))
         # A convolution is linear: zero padding plus the response to the border alone. The border is the same for
         # all images, so it is convolved once, and no padded copy of the features is made.
-        y = self.depthwise(y) + self._border_response(y.shape[-2:])
-        return unfold_like(self.pointwise2(y), x), [self.bn2, self.bn3]
+        border = self._border_response(y.shape[-2:])
+        z = self.depthwise(y) + border
+        mark_computed(
+            z, y, lambda y: self.depthwise(y) + border
+        )  # cheaper to make again than to keep
+        return unfold_like(self.pointwise2(z), x), [self.bn2, self.bn3]
 
     def _border_response(self, size: torch.Size) -> Tensor:
         height, width = size

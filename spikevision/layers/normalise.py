@@ -49,7 +49,8 @@ def apply_norms(norms: list[nn.Module], z: Tensor) -> Tensor:
 def fire(layer: nn.Module, neuron: nn.Module, x: Tensor) -> Tensor:
     """``neuron(layer(x))``, with the layer's normalisation and the neuron in one pass where a kernel does that.
 
-    Forward hooks of the neuron and of convolutions are called; where others are waiting for a call, the pass is not one.
+    Forward hooks of the neuron and of convolutions are called, the neuron's with an input that is not normalised yet;
+    where hooks wait for the neuron's input (pre-hooks) or for what the pass skips, the pass is not one.
     """
     if not _may_fuse(layer, neuron):
         return neuron(layer(x))
@@ -73,7 +74,9 @@ def _may_fuse(layer: nn.Module, neuron: nn.Module) -> bool:
     if not (isinstance(neuron, SpikingNeuron) and isinstance(layer, EndsInNorm) and layer.training):
         return False
     skipped = (m for m in layer.modules() if isinstance(m, (EndsInNorm, _BatchNorm)))
-    return not any(m._forward_hooks or m._forward_pre_hooks for m in skipped)
+    return not neuron._forward_pre_hooks and not any(
+        m._forward_hooks or m._forward_pre_hooks for m in skipped
+    )
 
 
 def _as_one(norms: Iterable[nn.Module]) -> normalise.Norm | None:

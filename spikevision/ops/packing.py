@@ -23,6 +23,7 @@ from spikevision.ops.bits import pack_bits, unpack_bits
 
 __all__ = [
     "add_spikes",
+    "mark_computed",
     "mark_like",
     "mark_remade",
     "mark_spikes",
@@ -129,6 +130,22 @@ def mark_remade(result: Tensor, source: Tensor, make: Callable[[Tensor, Tensor],
     """
     kept = source.detach()
     _mark(result, _Mark(result._version, kept=_Source(kept, kept._version, make)))
+
+
+def mark_computed(result: Tensor, x: Tensor, compute: Callable[[Tensor], Tensor]) -> Tensor:
+    """Say that ``compute(x)`` gives a tensor of the layout of ``x`` again, if ``x`` itself is made again; return it."""
+    mark = None if _is_traced() else _mark_of(x)
+    if mark is None or not isinstance(mark.kept, _Source):
+        return result
+    source = mark.kept
+
+    def make(kept: Tensor, into: Tensor) -> None:
+        source.make(kept, into)
+        with torch.no_grad():
+            into.copy_(compute(into))
+
+    mark_remade(result, source.tensor, make)
+    return result
 
 
 def _mark(tensor: Tensor, mark: _Mark) -> None:

@@ -8,7 +8,7 @@ from spikevision.layers import ConvBN, RepConvBN
 from spikevision.layers.blocks import mlp_body
 from spikevision.layers.normalise import BatchNorm2d, fire
 from spikevision.neurons import LIF, ReLU
-from spikevision.ops import neuron_backend, normalise
+from spikevision.ops import neuron_backend, normalise, packing
 
 pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="no C++ compiler here")
 
@@ -43,6 +43,25 @@ def test_a_layer_trains_with_kernels_as_with_pytorch(make, x):
     assert_same_training(*(trained(layer, x, lambda m, x: m(x), b) for b in ("compiled", "plain")))
 
 
+def test_rep_conv_keeps_what_its_pointwise_convolutions_take_and_give_and_no_more(x, monkeypatch):
+    layer, kept, pack = (
+        RepConvBN(16).train().to(memory_format=torch.channels_last),
+        {},
+        packing.pack,
+    )
+
+    def note(tensor):
+        result = pack(tensor)
+        memory = result if isinstance(result, torch.Tensor) else result.memory
+        kept[memory.data_ptr()] = memory.numel()
+        return result
+
+    monkeypatch.setattr(packing, "pack", note)
+    with neuron_backend("compiled"):
+        layer(x.requires_grad_())
+    assert [size for size in kept.values() if size >= x.numel()] == [x.numel()] * 2
+
+
 @pytest.mark.parametrize("momentum", [0.1, None])
 def test_running_statistics_are_those_of_pytorch(momentum, x):
     ours, theirs = BatchNorm2d(16, momentum=momentum), torch.nn.BatchNorm2d(16, momentum=momentum)
@@ -73,6 +92,15 @@ def test_a_hook_on_what_the_pass_skips_is_called(x):
     with neuron_backend("compiled"):
         body(x)
     assert seen[0].shape == (2, 3, 64, 4, 4)
+
+
+def test_a_hook_before_the_neuron_sees_what_is_normalised(x):
+    layer, neuron, seen = ConvBN(16, 16).train(), LIF(), []
+    layer.to(memory_format=torch.channels_last)
+    neuron.register_forward_pre_hook(lambda module, args: seen.append(args[0].detach()))
+    with neuron_backend("compiled"):
+        fire(layer, neuron, x)
+        torch.testing.assert_close(seen[0], layer(x))
 
 
 def test_other_neurons_and_frozen_statistics_go_their_own_way(x):

@@ -54,15 +54,23 @@ SECTIONS = [
     ),
     Section(
         name="training_step",
-        title="Training step: classification",
+        title="Training step: classification, detection, segmentation",
         about=(
-            "Forward pass, cross entropy, backward pass. SpikingJelly's layers: the same network and weights with its "
+            "Forward pass, loss, backward pass. SpikingJelly's layers: the same network and weights with its "
             "neurons, PyTorch's convolutions and PyTorch's memory layout. ReLU twin: our layers without neurons, on as "
-            "many time steps. Memory is the peak of what PyTorch allocates during a step."
+            "many time steps. Eager: our layers with plain loops for neurons, without kernels, spikes kept as they are. SpikingJelly's "
+            "own Spikformer has the same size and random weights. Memory is the peak of what PyTorch allocates during a step."
         ),
-        command="python tools/benchmarks/training_step.py NETWORK --time-steps T --batch N --size S",
+        command="python tools/benchmarks/training_step.py NETWORK --time-steps T --batch N --size S --peers PEER ...",
         settings=("network", "time_steps", "size", "batch", "threads"),
         measures={"median_ms": "time (ms)", "peak_mib": "peak memory (MiB)"},
+        contestants={
+            "ours": "spikevision",
+            "spikingjelly": "SpikingJelly's layers",
+            "relu": "ReLU twin",
+            "eager": "eager",
+            "spikingjelly_own": "SpikingJelly's own",
+        },
     ),
     Section(
         name="inference",
