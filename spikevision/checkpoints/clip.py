@@ -152,10 +152,12 @@ def _joined(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     found = dict(weights)
     for name in weights:
         if ".q_proj." in name:
-            parts = [found.pop(name.replace(".q_proj.", f".{x}_proj."), None) for x in "qkv"]
-            if None in parts:
-                raise ValueError(f"{name} has no keys or values beside it")
-            found[name.replace(".q_proj.", ".in_proj_")] = torch.cat(parts)  # type: ignore[arg-type]
+            names = [name.replace(".q_proj.", f".{x}_proj.") for x in "qkv"]
+            missing = [each for each in names if each not in found]
+            if missing:
+                raise ValueError(f"{missing[0]} is missing beside {name}")
+            parts = [found.pop(each) for each in names]
+            found[name.replace(".q_proj.", ".in_proj_")] = torch.cat(parts)
     return found
 
 

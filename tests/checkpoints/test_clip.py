@@ -120,3 +120,10 @@ def test_weights_that_are_not_those_of_clip_are_refused(clip, vocabulary, change
     weights = {k: v for k, v in (clip.state_dict() | changes).items() if v is not None}
     with pytest.raises(ValueError, match=message):
         import_clip(weights, CLASSES, PROMPTS, vocabulary=vocabulary)
+
+
+def test_queries_without_keys_are_refused(clip):
+    weights = hugging_face_names(dict(clip.state_dict()))
+    del weights["text_model.encoder.layers.1.self_attn.k_proj.bias"]
+    with pytest.raises(ValueError, match=r"layers.1.self_attn.k_proj.bias is missing beside"):
+        clip_names(weights)
