@@ -80,8 +80,7 @@ def _config(spec: RunSpec, cluster: ClusterSpec) -> Config:
     if cluster.address == "local":
         check_data(config, loaders=LOADERS[:2])
     batch = (config.get("train_dataloader") or {}).get("batch_size", 1)
-    if cluster.workers[0] != cluster.workers[1]:
-        per_worker_batch(batch, workers=cluster.workers, world_size=cluster.workers[1])
+    per_worker_batch(batch, workers=cluster.workers, world_size=cluster.workers[1])
     return config
 
 
@@ -129,11 +128,13 @@ def retention(config: Config) -> dict[str, Any]:
     saver = _saver(config)
     best = saver.get("save_best")
     best = best[0] if isinstance(best, (list, tuple)) else best  # Ray ranks by one metric
+    best = task_of(config).metric if best == "auto" else best
     kept = int(saver.get("max_keep_ckpts", -1))
+    rule = saver.get("rule") or ("less" if best and "loss" in best else "greater")
     return {
         "num_to_keep": kept if kept > 0 else None,
-        "checkpoint_score_attribute": task_of(config).metric if best == "auto" else best,
-        "checkpoint_score_order": "min" if saver.get("rule") == "less" else "max",
+        "checkpoint_score_attribute": best,
+        "checkpoint_score_order": "min" if rule == "less" else "max",
     }
 
 

@@ -11,7 +11,7 @@ from mmengine.logging import print_log
 
 from spikevision.cluster.launch import LOADERS, check_size, local_cpus, retention, ship
 from spikevision.cluster.session import require_ray, session
-from spikevision.cluster.spec import ClusterSpec
+from spikevision.cluster.spec import ClusterSpec, per_worker_batch
 from spikevision.cluster.sweep_results import HTML, JSON, Board, Show, SweepResult
 from spikevision.cluster.sweep_space import Space, read_space
 from spikevision.cluster.sweep_trial import TRIALS, TrialTask
@@ -72,7 +72,7 @@ def sweep(
     from spikevision.cluster.identity import DriverLock
     from spikevision.cluster.storage import Storage
 
-    plan = _plan(spec, space, check=cluster.address == "local")
+    plan = _plan(spec, space, cluster)
     if restore and not cluster.name:
         raise ValueError("--restore needs the --name of the sweep")
     storage = Storage(cluster.storage or str(base_dir(spec.config, work_dir=spec.work_dir)))
@@ -104,7 +104,7 @@ def sweep(
         return result
 
 
-def _plan(spec: RunSpec, space: str | Path, *, check: bool) -> Plan:
+def _plan(spec: RunSpec, space: str | Path, cluster: ClusterSpec) -> Plan:
     config = load_config(spec.config, options=spec.cfg_options)
     task = task_of(config)
     moved = read_space(space, config=config, task=task)
@@ -113,7 +113,10 @@ def _plan(spec: RunSpec, space: str | Path, *, check: bool) -> Plan:
         raise ValueError(
             f"config {spec.config!r}: a sweep needs a training that is validated (train_cfg, val_cfg, val_dataloader)"
         )
-    if check:
+    batch = (config.get("train_dataloader") or {}).get("batch_size", 1)
+    for size in moved.listed("train_dataloader.batch_size") or [batch]:
+        per_worker_batch(size, workers=cluster.workers, world_size=cluster.workers[1])
+    if cluster.address == "local":
         check_data(config, loaders=LOADERS[:2])
     by_epoch = loop.get("by_epoch", str(loop.get("type")).rpartition(".")[2] in EPOCH_LOOPS)
     length = int(loop["max_epochs" if by_epoch else "max_iters"])

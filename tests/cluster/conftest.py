@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -19,7 +20,8 @@ REPOSITORY = Path(__file__).parents[2]
 HEAD = """
 from spikevision.cluster.session import session
 with session("local", cpus=4) as ray:
-    print(ray.get_runtime_context().gcs_address, flush=True)
+    from ray._private.worker import get_dashboard_url
+    print(ray.get_runtime_context().gcs_address, get_dashboard_url(), flush=True)
     input()
 """
 
@@ -61,8 +63,8 @@ def ray_environment(tmp_path_factory) -> Iterator[dict[str, str]]:
 
 
 @pytest.fixture(scope="session")
-def ray_address(loopback, ray_environment) -> Iterator[str]:
-    """Address of a Ray as ``--address local`` starts it; that it ends with its driver is checked at the end."""
+def ray_head(loopback, ray_environment) -> Iterator[SimpleNamespace]:
+    """A Ray as ``--address local`` starts it; that it ends with its driver is checked at the end."""
     head = subprocess.Popen(
         [*loopback, sys.executable, "-c", HEAD],
         env=ray_environment,
@@ -71,15 +73,22 @@ def ray_address(loopback, ray_environment) -> Iterator[str]:
         text=True,
     )
     assert head.stdout is not None
-    address = next(line.strip() for line in head.stdout if re.fullmatch(r"[\d.]+:\d+\s*", line))
+    found = (re.fullmatch(r"([\d.]+:\d+) ([\d.]+:\d+)", line.strip()) for line in head.stdout)
+    address, dashboard = next(match.groups() for match in found if match)
     started = psutil.Process(head.pid).children(recursive=True)
-    yield address
+    yield SimpleNamespace(address=address, dashboard=f"http://{dashboard}", pid=head.pid)
     head.communicate("\n", timeout=120)
     left = psutil.wait_procs(started, timeout=30)[1]
     for process in left:
         process.kill()
     assert not left, f"still running: {left}"
     assert head.returncode == 0
+
+
+@pytest.fixture(scope="session")
+def ray_address(ray_head) -> str:
+    """Address of that Ray."""
+    return str(ray_head.address)
 
 
 @pytest.fixture(scope="session")
@@ -116,6 +125,18 @@ def write_config(pictures):
         return path
 
     return write
+
+
+@pytest.fixture
+def two_cpus(monkeypatch):
+    """In the place of a session: a cluster of two CPUs with nothing wrong on its nodes."""
+
+    @contextmanager
+    def session(address, **settings):
+        yield SimpleNamespace(cluster_resources=lambda: {"CPU": 2.0})
+
+    monkeypatch.setattr("spikevision.cluster.nodes.check_nodes", lambda ray, storage: None)
+    return session
 
 
 @pytest.fixture

@@ -1,8 +1,8 @@
 import os
+import subprocess
 
 import pytest
 
-from spikevision.cluster.history import History
 from spikevision.cluster.storage import Storage
 
 
@@ -41,11 +41,23 @@ def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path):
         Storage(str(tmp_path / "runs")).check_writable()
 
 
-def test_a_full_storage_is_refused():
-    if not os.path.exists("/dev/full"):
-        pytest.skip("no /dev/full")
-    with pytest.raises(ValueError, match="cannot be written"):
-        Storage("/dev/full").check_writable()
+@pytest.fixture
+def full_folder(tmp_path):
+    """A folder on a file system of its own that has no space left."""
+    folder = tmp_path / "full"
+    folder.mkdir()
+    words = ["mount", "-t", "tmpfs", "-o", "size=4k", "tmpfs", str(folder)]
+    if os.geteuid() or subprocess.run(words, capture_output=True).returncode:
+        pytest.skip("mounting a small file system needs root")
+    (folder / "filler").write_bytes(bytes(4096))
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_full_storage_is_refused(full_folder):
+    with pytest.raises(ValueError, match="cannot be written: .*No space left on device"):
+        Storage(str(full_folder)).check_writable()
+    assert [path.name for path in full_folder.iterdir()] == ["filler"]
 
 
 def test_an_unknown_kind_of_storage_is_refused():
@@ -56,21 +68,3 @@ def test_an_unknown_kind_of_storage_is_refused():
 def test_a_location_does_not_show_the_options_of_its_uri():
     storage = Storage("s3://bucket/runs?scheme=http&endpoint_override=127.0.0.1:1&region=us-east-1")
     assert storage.location("one") == "s3://bucket/runs/one"
-
-
-def test_a_history_goes_on_after_the_iteration_of_the_checkpoint(tmp_path):
-    storage = Storage(str(tmp_path))
-    first = History(storage, "metrics.jsonl")
-    first.cut(0)
-    assert first.last() is None
-    for epoch in (1, 2, 3):
-        first.add({"epoch": epoch, "iter": 10 * epoch, "loss": 0.5})
-    first.write()
-    second = History(storage, "metrics.jsonl")
-    second.cut(25)
-    second.add({"epoch": 3, "iter": 30, "loss": 0.25})
-    second.write()
-    third = History(storage, "metrics.jsonl")
-    third.cut(100)
-    assert third.last() == {"epoch": 3, "iter": 30, "loss": 0.25}
-    assert len((storage.read("metrics.jsonl") or b"").splitlines()) == 3

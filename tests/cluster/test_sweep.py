@@ -1,19 +1,41 @@
 import csv
+import itertools
 import json
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
+from equal_runs import until
 from tiny_training import CONFIG, SPIKING
 from unproven import unproven
 
 from spikevision.cluster.spec import ClusterSpec
 from spikevision.cluster.sweep import sweep
+from spikevision.datasets.digits import prepare_digits
 from spikevision.jobs.spec import RunSpec
 
-RATES = [2e-3, 1e-3, 5e-4, 2e-4, 1e-4, 5e-5, -1.0, 2e-5, 1e-5, 5e-6, 2e-6, 1e-6]
+REPOSITORY = Path(__file__).parents[2]
+RATES = [4e-3, 2e-3, 1e-3, 5e-4, 1e-4, -1.0]
+DIGITS = """
+_base_ = [{base!r}]
+model = dict(
+    backbone=dict(arch=dict(embed_dims=(8, 16, 24, 32), num_heads=1, depths=(1, 1)), time_steps=2),
+    head=dict(in_channels=32))
+train_dataloader = dict(
+    num_workers=0, persistent_workers=False,
+    dataset=dict(data_root={data!r} + '/train', indices=list(range(0, 4000, 42))))
+val_dataloader = dict(
+    num_workers=0, persistent_workers=False,
+    dataset=dict(data_root={data!r} + '/test', indices=list(range(0, 1000, 20))))
+test_dataloader = val_dataloader
+param_scheduler = None
+train_cfg = dict(max_epochs=3, val_interval=1)
+default_hooks = dict(checkpoint=dict(interval=1))
+"""
+QUICK = "configs/quick/meta-spikeformer-tiny_t4_1xb32-15e_mnist-5k.py"
 HELD = """
 import sys, time
 from spikevision.cluster.session import session
@@ -27,6 +49,18 @@ with session(sys.argv[1]):
         time.sleep(0.5)
     print([str(each) for each in held])
 """
+
+
+@pytest.fixture(scope="session")
+def digits(tmp_path_factory) -> Path:
+    """A small network and three batches an epoch of real digits, three epochs."""
+    try:
+        data = prepare_digits(REPOSITORY / "data")
+    except OSError as error:
+        pytest.skip(f"no real digits: {error}")
+    path = tmp_path_factory.mktemp("digits") / "digits.py"
+    path.write_text(DIGITS.format(base=str(REPOSITORY / QUICK), data=str(data)))
+    return path
 
 
 @pytest.fixture
@@ -62,17 +96,22 @@ def trials(tmp_path):
 
 
 @pytest.fixture
-def assert_nothing_is_held(ray_address, ray_environment, loopback):
-    """That no actor and no placement group is left in the Ray of the tests."""
+def assert_nothing_is_held(ray_head, ray_environment, loopback):
+    """That no actor, no placement group and no process of either is left in the Ray of the tests."""
+
+    def working() -> list[str]:
+        titles = [process.cmdline() for process in psutil.Process(ray_head.pid).children(True)]
+        return [words[0] for words in titles if words and words[0].startswith("ray::")]
 
     def check() -> None:
         done = subprocess.run(
-            [*loopback, sys.executable, "-c", HELD, ray_address],
+            [*loopback, sys.executable, "-c", HELD, ray_head.address],
             env=ray_environment,
             capture_output=True,
             text=True,
         )
         assert done.stdout.strip().splitlines()[-1] == "[]", done.stdout + done.stderr[-2000:]
+        assert set(working()) <= {"ray::IDLE"}
 
     return check
 
@@ -81,44 +120,44 @@ def assert_nothing_is_held(ray_address, ray_environment, loopback):
 @pytest.mark.ray
 @pytest.mark.slow
 def test_a_sweep_whose_driver_is_killed_is_restored_and_leaves_nothing_behind(
-    tiny, space, trials, spikevision, ray_environment, ray_address, tmp_path, assert_nothing_is_held
+    digits,
+    space,
+    trials,
+    spikevision,
+    ray_environment,
+    ray_address,
+    tmp_path,
+    assert_nothing_is_held,
 ):
     moves = space(
-        f"space = {{'optim_wrapper.optimizer.lr': dict(type='choice', values={RATES})}}\n"
+        "space = {'time_steps': dict(type='choice', values=[1, 2]),\n"
+        f"    'optim_wrapper.optimizer.lr': dict(type='choice', values={RATES})}}\n"
         "search = dict(type='grid', concurrent=2)\nscheduler = dict(type='asha', factor=2)"
     )
-    command = spikevision("sweep", tiny, moves, "--address", ray_address, "--name", "one")
+    command = spikevision("sweep", digits, moves, "--address", ray_address, "--name", "one")
     command += ["--storage", str(tmp_path / "runs"), "--max-failures", "0"]
-
-    def run(*words: str):
-        return subprocess.run(
-            [*command, *words], env=ray_environment, capture_output=True, text=True
-        )
-
-    driver = subprocess.Popen(command, env=ray_environment)
-    end = time.monotonic() + 400
-    while sum(row["status"] in ("finished", "stopped") for row in trials()) < 2:
-        assert driver.poll() is None, "ended too early"
-        assert time.monotonic() < end
-        time.sleep(0.2)
-    second = run("--restore")
-    assert second.returncode == 2
-    assert "is driven by process" in second.stderr
+    driver = subprocess.Popen(command, env=ray_environment, stdout=subprocess.DEVNULL)
+    until(
+        lambda: sum(row["status"] in ("finished", "stopped") for row in trials()) >= 2,
+        driver,
+        seconds=400,
+    )
     driver.kill()
     driver.wait()
     done_before = {row["trial"]: row for row in trials() if row["status"] == "finished"}
-    again = run()
-    assert again.returncode == 2
-    assert "--restore goes on with it" in again.stderr
 
-    restored = run("--restore")
+    restored = subprocess.run(
+        [*command, "--restore"], env=ray_environment, capture_output=True, text=True
+    )
     assert restored.returncode == 0, restored.stdout[-3000:] + restored.stderr[-3000:]
     rows = trials()
-    assert sorted(row["values"]["optim_wrapper.optimizer.lr"] for row in rows) == sorted(RATES)
-    (failed,) = [row for row in rows if row["status"] == "failed"]
-    assert failed["error"] == "ValueError: Invalid learning rate: -1.0"
+    tried = [tuple(row["values"].values()) for row in rows]
+    assert sorted(tried) == sorted(itertools.product([1, 2], RATES))
+    failed = [row for row in rows if row["status"] == "failed"]
+    assert [row["values"]["optim_wrapper.optimizer.lr"] for row in failed] == [-1.0, -1.0]
+    assert {row["error"] for row in failed} == {"ValueError: Invalid learning rate: -1.0"}
     assert "failed: ValueError: Invalid learning rate: -1.0" in restored.stdout
-    rest = [row for row in rows if row is not failed]
+    rest = [row for row in rows if row not in failed]
     assert {row["status"] for row in rest} == {"finished", "stopped"}
     assert all({"accuracy/top1", "energy_pj"} <= row["metrics"].keys() for row in rest)
     assert all(row["metrics"]["energy_pj"] > 0 for row in rest)
@@ -128,7 +167,7 @@ def test_a_sweep_whose_driver_is_killed_is_restored_and_leaves_nothing_behind(
     for trial, row in done_before.items():
         assert (after[trial]["values"], after[trial]["status"]) == (row["values"], "finished")
     folder = tmp_path / "runs" / "one"
-    assert len(list(csv.DictReader((folder / "sweep.csv").open()))) == len(RATES)
+    assert len(list(csv.DictReader((folder / "sweep.csv").open()))) == len(rows)
     assert "Best trial" in (folder / "sweep.html").read_text()
     assert_nothing_is_held()
 
@@ -206,3 +245,28 @@ def test_a_config_without_a_validation_is_refused(tiny, space, tmp_path):
     )
     with pytest.raises(ValueError, match="a training that is validated"):
         refused(tiny, space(LR), tmp_path)
+
+
+def test_a_range_of_workers_that_splits_a_batch_unevenly_is_refused(tiny, space, tmp_path):
+    with pytest.raises(ValueError, match=r"2:6 with batch_size=4 .* of 24, .* among 5 workers"):
+        refused(tiny, space(LR), tmp_path, workers=(2, 6))
+    moves = LR + "space['train_dataloader.batch_size'] = dict(type='choice', values=[4, 3])\n"
+    with pytest.raises(ValueError, match=r"2:3 with batch_size=3 .* of 9, .* among 2 workers"):
+        refused(tiny, space(moves), tmp_path, workers=(2, 3))
+
+
+def test_trials_that_the_cluster_cannot_hold_are_refused(
+    tiny, space, tmp_path, two_cpus, monkeypatch
+):
+    monkeypatch.setattr("spikevision.cluster.sweep.session", two_cpus)
+    with pytest.raises(ValueError, match="3 workers .* 2 CPUs .*ask for at most 2"):
+        refused(tiny, space(LR), tmp_path, workers=(3, 3), address="h:1")
+
+
+def test_a_second_driver_of_a_sweep_is_refused(tiny, space, tmp_path):
+    folder = tmp_path / "runs" / "one"
+    folder.mkdir(parents=True)
+    holder = {"host": "elsewhere", "pid": 1, "seen": time.time()}
+    (folder / "driver.json").write_text(json.dumps(holder))
+    with pytest.raises(ValueError, match="driven by process 1 on elsewhere already"):
+        refused(tiny, space(LR), tmp_path, name="one", restore=True)
