@@ -74,6 +74,12 @@ def add_cluster_arguments(parser: argparse.ArgumentParser, *, training: bool) ->
     group.add_argument(
         "--gpus-per-worker", type=float, metavar="G", help="default: 1 where the cluster has GPUs"
     )
+    group.add_argument(
+        "--max-failures",
+        type=int,
+        metavar="N",
+        help="lost workers to survive (default 3; -1: any number; spot notices are not counted)",
+    )
     if training:
         group.add_argument(
             "--storage",
@@ -83,12 +89,6 @@ def add_cluster_arguments(parser: argparse.ArgumentParser, *, training: bool) ->
         )
         group.add_argument(
             "--name", help="name of the run; the same command with the same name goes on with it"
-        )
-        group.add_argument(
-            "--max-failures",
-            type=int,
-            metavar="N",
-            help="lost workers to survive (default 3; -1: any number; spot notices are not counted)",
         )
 
 

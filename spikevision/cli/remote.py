@@ -23,7 +23,7 @@ def checked(words: Sequence[str]) -> argparse.Namespace:
         raise ValueError(f"there is no verb {words[0]!r}: {', '.join(VERBS)}")
     args = parser_of(words).parse_args(list(words))
     if not hasattr(args, "workers"):
-        raise ValueError(f"{words[0]} does not run on Ray; train and test do")
+        raise ValueError(f"{words[0]} does not run on Ray; train, test, convert and sweep do")
     if args.address not in (None, "auto"):
         raise ValueError(
             f"leave --address {args.address} out: the command runs on the cluster that it is sent to"

@@ -34,7 +34,7 @@ class Saboteur(Hook):
             os.kill(os.getpid(), signal.SIGKILL)
         if self._told("wait_at", runner.iter):
             (self.folder / "reached").touch()
-            end = time.monotonic() + 180
+            end = time.monotonic() + 600
             while (self.folder / "wait_at").exists() and time.monotonic() < end:
                 time.sleep(0.1)
 
