@@ -5,7 +5,7 @@ import sys
 from types import SimpleNamespace
 
 import pytest
-from equal_runs import rows, until
+from equal_runs import until
 
 from spikevision.cluster import jobs as module
 from spikevision.cluster.jobs import Job, Jobs
@@ -70,58 +70,54 @@ def test_a_name_that_is_taken_and_a_job_that_is_not_there_are_named(dashboard):
 
 @pytest.mark.ray
 @pytest.mark.slow
-def test_a_job_is_sent_followed_left_stopped_and_goes_on(
+def test_a_job_is_sent_followed_left_found_again_and_another_one_is_stopped(
     cluster_config, spikevision, ray_environment, ray_head, tmp_path
 ):
-    def run(*words: object) -> SimpleNamespace:
+    def start(*words: object) -> subprocess.Popen:
         words = (*words[:2], "--dashboard", ray_head.dashboard, *words[2:])
-        command = spikevision(*words)
-        done = subprocess.run(command, env=ray_environment, capture_output=True, text=True)
-        return SimpleNamespace(status=done.returncode, text=done.stdout + done.stderr)
-
-    train = ["train", "tiny.py", "--workers", "1", "--name", "one", "--storage", "runs"]
-
-    def submit(name: str) -> subprocess.Popen:
-        words = ["--dashboard", ray_head.dashboard, "--python", sys.executable, "--job", name]
-        command = spikevision("submit", *words, "--folder", tmp_path, "--", *train)
         return subprocess.Popen(
-            command,
+            spikevision(*words),
             env=ray_environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
         )
 
+    def submit(job: str, *words: str) -> subprocess.Popen:
+        where = ["--python", sys.executable, "--folder", tmp_path]
+        train = ["train", "tiny.py", "--workers", "1", "--name", job, "--storage", "runs"]
+        return start("submit", f"--job={job}", *where, *words, "--", *train)
+
+    def end(process: subprocess.Popen) -> tuple[int, str]:
+        text = process.communicate(timeout=600)[0]
+        return process.returncode, text
+
     (tmp_path / "wait_at").write_text("8")
     follower = submit("first")
     until(lambda: (tmp_path / "reached").exists(), follower)
     follower.send_signal(signal.SIGINT)
-    assert "job first goes on; spikevision jobs logs first" in follower.communicate(timeout=300)[0]
-    assert follower.returncode == 130
+    status, text = end(follower)
+    assert status == 130
+    assert "job first goes on; spikevision jobs logs first" in text
 
-    listed = run("jobs", "list")
-    assert listed.status == 0, listed.text
-    (line,) = [line for line in listed.text.splitlines() if line.startswith("first ")]
-    assert line.split()[1] == "running"
-    taken = submit("first")
-    assert "the job is refused" in taken.communicate(timeout=300)[0]
-    assert taken.returncode == 2
-    assert run("jobs", "stop", "first").text == "job first was told to end\n"
+    status, text = end(start("jobs", "list"))
+    assert status == 0
+    assert [line.split()[:2] for line in text.splitlines()] == [["first", "running"]]
+    status, text = end(submit("first"))
+    assert status == 2
+    assert "the job is refused" in text
     (tmp_path / "wait_at").unlink()
-    logs = run("jobs", "logs", "first")
-    assert logs.status == 1
-    assert logs.text.endswith("job first: stopped\n")
-    assert "run folder: " in logs.text
-    assert run("jobs", "logs", "no").status == 2
+    status, text = end(start("jobs", "logs", "first"))
+    assert status == 0
+    assert "run folder: " in text
+    assert text.endswith("job first: succeeded\n")
+    record = json.loads((tmp_path / "runs/first/run.json").read_text())
+    assert (record["status"], record["iter"]) == ("finished", 120)
 
-    again = submit("second")
-    text = again.communicate(timeout=600)[0]
-    assert again.returncode == 0, text[-3000:]
-    assert text.endswith("job second: succeeded\n")
-    done = rows(tmp_path / "losses_0.jsonl")
-    first = [row["iter"] for row in done if row["pid"] == done[0]["pid"]]
-    second = [row["iter"] for row in done if row["pid"] != done[0]["pid"]]
-    assert second[0] == (first[-1] + 1) // 7 * 7  # the last checkpoint
-    assert second == list(range(second[0], 120))
-    record = json.loads((tmp_path / "runs/one/run.json").read_text())
-    assert (record["status"], record["resumed"]) == ("finished", 1)
+    assert end(submit("second", "--detach"))[0] == 0
+    assert end(start("jobs", "stop", "second")) == (0, "job second was told to end\n")
+    status, text = end(start("jobs", "logs", "second"))
+    assert status == 1
+    assert text.endswith("job second: stopped\n")
+    assert not (tmp_path / "runs/second/run.json").exists()
+    assert end(start("jobs", "logs", "third"))[0] == 2
