@@ -1,6 +1,7 @@
 """Commands that run on a cluster as Ray jobs: sent, listed, followed, stopped."""
 
 import asyncio
+import logging
 import shlex
 import socket
 import sys
@@ -142,6 +143,7 @@ def _client(dashboard: str) -> Any:
     import_ray()
     from ray.job_submission import JobSubmissionClient
 
+    logging.getLogger(JobSubmissionClient.__module__).setLevel(logging.WARNING)
     try:
         return JobSubmissionClient(dashboard)
     except (RuntimeError, ConnectionError) as error:

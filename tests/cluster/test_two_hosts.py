@@ -48,7 +48,7 @@ class Host:
             "HOME": str(self.home),
             "RAY_TMPDIR": str(self.home),
             "RAY_raylet_start_wait_time_s": "60",
-            "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "20",
+            "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "10",
         }
         del self.environment["RAY_AUTH_TOKEN_PATH"]
 
