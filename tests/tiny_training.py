@@ -59,6 +59,12 @@ SPIKING = {
     "head": {"type": "spikevision.SpikingClsHead", "num_classes": 2, "in_channels": 32},
     "data_preprocessor": {"mean": [127.5], "std": [64.0], "num_classes": 2},
 }
+# the same with one block per stage, as a config writes it: for trainings that are repeated often
+SHALLOW = {key: value for key, value in SPIKING.items() if key != "_delete_"}
+SHALLOW["backbone"] = {
+    **SPIKING["backbone"],
+    "arch": {"embed_dims": [8, 16, 24, 32], "num_heads": 2, "depths": (1, 1)},
+}
 
 
 def write_pictures(root: Path) -> Path:

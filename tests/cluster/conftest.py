@@ -14,7 +14,7 @@ from types import SimpleNamespace
 import psutil
 import pytest
 from equal_runs import losses, weights
-from tiny_training import CONFIG, SPIKING, write_pictures
+from tiny_training import CONFIG, SHALLOW, write_pictures
 
 REPOSITORY = Path(__file__).parents[2]
 HEAD = """
@@ -111,11 +111,10 @@ def write_config(pictures):
     """Write the tiny training of a spiking network: 20 steps an epoch on two workers, a checkpoint every 7 steps."""
 
     def write(folder: Path) -> Path:
-        model = {key: value for key, value in SPIKING.items() if key != "_delete_"}
         hook = {"type": "Saboteur", "folder": str(folder)}
         text = CONFIG.format(root=pictures, imports=["saboteur"], hooks=[hook])
         text += (
-            f"model = {model!r}\n"
+            f"model = {SHALLOW!r}\n"
             "train_dataloader.update(dataset=dict(type='RepeatDataset', times=8,"
             " dataset=train_dataloader['dataset']))\n"
             "default_hooks['checkpoint'].update(by_epoch=False, interval=7, max_keep_ckpts=2)\n"

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 from equal_runs import until
-from tiny_training import CONFIG, SPIKING
+from tiny_training import CONFIG, SHALLOW
 from unproven import unproven
 
 from spikevision.cluster.spec import ClusterSpec
@@ -70,9 +70,8 @@ def digits(tmp_path_factory) -> Path:
 @pytest.fixture
 def tiny(pictures, tmp_path) -> Path:
     """The tiny training of a spiking network, three epochs of five steps."""
-    model = {key: value for key, value in SPIKING.items() if key != "_delete_"}
     path = tmp_path / "tiny.py"
-    path.write_text(CONFIG.format(root=pictures, imports=[], hooks=[]) + f"model = {model!r}\n")
+    path.write_text(CONFIG.format(root=pictures, imports=[], hooks=[]) + f"model = {SHALLOW!r}\n")
     return path
 
 
