@@ -30,6 +30,10 @@ class Deployed(nn.Module):
         self.image_shape = tuple(card["input"]["shape"])
         self.layout = getattr(torch, card["choices"]["layout"])
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Deployed":
+        """The same object: it never changes, and a program cannot be copied (mmengine's EMAHook copies whole models)."""
+        return self
+
     def forward(self, images: Tensor) -> Any:
         """Answer of the network for images ``[N, C, H, W]`` (or event frames ``[N, T, C, H, W]``).
 

@@ -1,3 +1,4 @@
+import copy
 import json
 import shutil
 import subprocess
@@ -43,6 +44,11 @@ def test_the_artefact_answers_as_the_network_does_with_our_neurons_in_it(made, d
     names = {n for n, m in made.network.named_modules() if isinstance(m, SpikingNeuron)}
     assert set(found.differing_spikes) == names
     assert found.same_answer == 1
+
+
+def test_a_copy_of_a_model_that_holds_it_answers_alike(made, deployed):
+    copied = copy.deepcopy(torch.nn.Sequential(deployed))
+    assert torch.equal(copied(made.images), deployed(made.images))
 
 
 def test_any_number_of_images_passes(made, deployed):
