@@ -57,6 +57,7 @@ def both(name, seed, peer):
 
 
 @needs_compiler
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("peer", [Eager, on_spikingjelly])
 def test_gradients_of_a_network_are_those_of_its_plain_form(name, peer):
