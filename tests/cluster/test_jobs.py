@@ -83,6 +83,8 @@ def test_a_job_is_sent_followed_left_found_again_and_another_one_is_stopped(
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            # tests that a shell runs in the background are started with the signal ignored
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
 
     def submit(job: str, *words: str) -> subprocess.Popen:
