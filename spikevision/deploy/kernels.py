@@ -18,7 +18,7 @@ __all__ = ["KERNELS", "KernelChoice", "choose_kernels", "fastest_ms", "inputs_of
 ROUNDS = 5
 ENOUGH_S = 1.0  # of measuring one thing
 MOST_EVENTS = 0.5  # firing rate above which skipping zeros is not even tried
-LARGEST_COUNT = 64  # in the sample; eight bits hold four times as much
+LARGEST_COUNT = 64  # in the sample; the eight-bit kernel takes twice as much
 
 
 def _dense(conv: nn.Module) -> nn.Module:

@@ -132,10 +132,11 @@ class SpikingNeuron(nn.Module):
             return self._marked(instead(x))
         step, params, settings = self._dynamics()
         if state is None:
-            lif = LIFSettings.of(step, settings, trains=False) if self.spike_counter else None
-            counted = self.spike_counter.fire(x, lif) if self.spike_counter and lif else None
-            if counted is not None:
-                return counted
+            if self.spike_counter is not None:
+                lif = LIFSettings.of(step, settings, trains=False)
+                counted = self.spike_counter.fire(x, lif)
+                if counted is not None:
+                    return counted
             return self._marked(run_steps(step, x, self.v_rest, *params, **settings)[0])
         self._check_state(x, state)
         spikes, last = run_steps(step, x, state, *params, **settings)

@@ -62,11 +62,12 @@ class SpikeCounter:
         self._per_row = per_row
         self._last: tuple[Tensor, SpikeCounts] | None = None
 
-    def fire(self, x: Tensor, lif: LIFSettings) -> Tensor | None:
-        """Spikes for the input ``[T, N, ...]`` from rest; None where the kernel does not fit, and nothing was done."""
+    def fire(self, x: Tensor, lif: LIFSettings | None) -> Tensor | None:
+        """Spikes for the input ``[T, N, ...]`` from rest; None, and nothing done, where no kernel fits ``x`` or the neuron."""
         axis = channel_axis(x)
         if (
-            axis is None
+            lif is None
+            or axis is None
             or x.numel() == 0
             or len(x) > MAX_STEPS
             or (x.requires_grad and torch.is_grad_enabled())
