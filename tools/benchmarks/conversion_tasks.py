@@ -50,7 +50,7 @@ def measure(model, config, args) -> dict:
     with torch.no_grad():
         found = {"ann": evaluate(config, meta, [(b, model.test_step(b)) for b in test])}
     for preset, steps in args.steps.items():
-        snn = convert(model, calibration, STAConfig(preset=preset, time_steps=max(steps)))
+        snn = convert(model, calibration, STAConfig(preset=preset, time_steps=max(steps), **args.set))
         curves = [(batch, snn.run(batch, max(steps), at=steps)) for batch in test]
         for t in steps:
             found[f"{preset}:{t}"] = evaluate(config, meta, [(b, c[t]) for b, c in curves])
@@ -78,6 +78,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=18, help="calibration images (default: 18)")
     default = ["sta:32", "ecmt:4"]
     parser.add_argument("--presets", nargs="+", default=default, metavar="PRESET:T", dest="steps")
+    parser.add_argument("--set", type=json.loads, default={}, help="further fields, as JSON")
     parser.add_argument("--without-spikes", action="store_true", help="the operators alone as well")
     args = parser.parse_args()
     args.steps = by_preset(args.steps)
@@ -87,7 +88,7 @@ def main() -> None:
         load_checkpoint(model, str(args.checkpoint), map_location="cpu")
         model.eval()
         found = measure(model, config, args)
-    line = {"name": "conversion_tasks", "config": args.config.stem, "images": args.images}
+    line = {"name": "conversion_tasks", "config": args.config.stem, "images": args.images, "set": args.set}
     print(json.dumps({**line, "results": found}))
 
 
