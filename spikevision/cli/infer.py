@@ -12,7 +12,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this verb."""
     add_config_arguments(parser)
     parser.add_argument(
-        "checkpoint", help="checkpoint of this config's model, or what `deploy` made of it"
+        "checkpoint",
+        help="checkpoint of this config's model, or what `deploy` or `convert` made of it",
     )
     parser.add_argument("inputs", help="image, video, or a folder that is searched for them")
     parser.add_argument(

@@ -22,7 +22,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this verb."""
     add_config_arguments(parser)
     parser.add_argument(
-        "checkpoint", help="checkpoint of this config's model, or what `deploy` made of it"
+        "checkpoint",
+        help="checkpoint of this config's model, or what `deploy` or `convert` made of it",
     )
     add_spike_stats(parser)
     add_launcher(parser)

@@ -50,7 +50,9 @@ def measure(model, config, args) -> dict:
     with torch.no_grad():
         found = {"ann": evaluate(config, meta, [(b, model.test_step(b)) for b in test])}
     for preset, steps in args.steps.items():
-        snn = convert(model, calibration, STAConfig(preset=preset, time_steps=max(steps), **args.set))
+        snn = convert(
+            model, calibration, STAConfig(preset=preset, time_steps=max(steps), **args.set)
+        )
         curves = [(batch, snn.run(batch, max(steps), at=steps)) for batch in test]
         for t in steps:
             found[f"{preset}:{t}"] = evaluate(config, meta, [(b, c[t]) for b, c in curves])
@@ -88,7 +90,12 @@ def main() -> None:
         load_checkpoint(model, str(args.checkpoint), map_location="cpu")
         model.eval()
         found = measure(model, config, args)
-    line = {"name": "conversion_tasks", "config": args.config.stem, "images": args.images, "set": args.set}
+    line = {
+        "name": "conversion_tasks",
+        "config": args.config.stem,
+        "images": args.images,
+        "set": args.set,
+    }
     print(json.dumps({**line, "results": found}))
 
 
