@@ -8,8 +8,9 @@ from spikevision.conversion import ConversionReport
 from spikevision.jobs.conversion_measure import Measurement
 from spikevision.statistics import ENERGY_MODELS, RunStatistics, break_even_steps, summarise
 from spikevision.statistics.figures import line_chart, plotly_script
-from spikevision.statistics.page import figure, listing, page, section, table
+from spikevision.statistics.page import figure, listing, number, page, section, table
 from spikevision.statistics.report import run_sections
+from spikevision.tasks import TASKS
 
 SCHEMA = "spikevision.conversion/1"
 WIDE = 6  # columns from which on a table of stages is turned
@@ -182,7 +183,7 @@ def _images(number: int, kind: str = "") -> str:
 def _shown(value: Any) -> str:
     if value is None:
         return "-"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    return number(value) if isinstance(value, float) else str(value)
 
 
 # --- the page
@@ -257,9 +258,11 @@ def _measured(found: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _metric_charts(found: Mapping[str, Any]) -> Iterator[str]:
-    """The first metric over T, beside that of the ANN."""
+    """The metric that tells most of its task over T, beside that of the ANN."""
     stages = found["stages"]
-    name = next(iter(stages[0]["metrics"]), None)
+    metrics = stages[0]["metrics"]
+    first = [task.metric for task in TASKS.values() if task.metric in metrics]
+    name = next(iter([*first, *metrics]), None)
     spiking = [stage for stage in stages if stage["time_steps"]]
     if name is None or not spiking:
         return

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
-__all__ = ["figure", "listing", "page", "section", "table", "tiles"]
+__all__ = ["figure", "listing", "number", "page", "section", "table", "tiles"]
 
 STYLE = """
 :root { color-scheme: light dark; --text: #1b1f24; --soft: #57606a; --back: #ffffff; --card: #f6f8fa; --line: #d0d7de; }
@@ -130,5 +130,9 @@ def tiles(charts: Mapping[str, dict[str, Any]]) -> str:
 def _cell(value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return f"<td>{escape('' if value is None else str(value))}</td>"
-    shown = f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
-    return f'<td data-value="{value!r}">{shown}</td>'
+    return f'<td data-value="{value!r}">{number(value)}</td>'
+
+
+def number(value: float) -> str:
+    """Whole numbers in full, others with four digits; thousands are parted by commas."""
+    return f"{value:,.0f}" if isinstance(value, int) or 1e4 <= abs(value) < 1e9 else f"{value:.4g}"

@@ -91,3 +91,15 @@ def test_a_report_of_nothing_measured_has_its_populations():
     values = conversion_values(REPORT, Measurement(at=(1, 4)))
     assert conversion_text(values).count("\n") == 1
     assert POPULATION.name in conversion_page(REPORT, Measurement(at=(1, 4)), facts={})
+
+
+def test_the_chart_shows_the_metric_of_the_task_even_where_it_comes_second():
+    metrics = {"aAcc": 90.0, "mIoU": 50.0}
+    stages = [
+        Stage(name="ANN", time_steps=None, metrics=metrics, agreement_percent=100.0),
+        Stage(name="T = 4", time_steps=4, metrics=metrics, agreement_percent=99.0),
+    ]
+    found = Measurement(at=(4,), images=8, stages=stages, layers={})
+    text = conversion_page(REPORT, found, facts={})
+    assert '"text":"mIoU"' in text.replace('": "', '":"')
+    assert '"text":"aAcc"' not in text.replace('": "', '":"')

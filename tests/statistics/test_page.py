@@ -17,7 +17,8 @@ def test_chart_data_cannot_end_its_script():
 
 
 def test_a_number_is_shown_short_and_sorted_exactly():
-    text = table(["n"], [[0.123456789], [1234567], [None]], sortable=True)
+    text = table(["n"], [[0.123456789], [1234567], [12345.6], [None]], sortable=True)
     assert '<td data-value="0.123456789">0.1235</td>' in text
     assert '<td data-value="1234567">1,234,567</td>' in text
+    assert '<td data-value="12345.6">12,346</td>' in text
     assert "<td></td>" in text
