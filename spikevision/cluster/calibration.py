@@ -7,9 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from spikevision.cluster.launch import local_cpus
-from spikevision.cluster.pool import Pool
-from spikevision.cluster.session import session
+from spikevision.cluster.pool import Pool, open_pool
 from spikevision.cluster.spec import ClusterSpec
 from spikevision.conversion import Statistics
 from spikevision.conversion import calibrate as in_this_process
@@ -31,7 +29,7 @@ def calibrate(
     model: nn.Module,
     batches: Iterable[Any],
     *,
-    cluster: ClusterSpec,
+    cluster: ClusterSpec | Pool,
     start: Statistics | None = None,
     after_batch: Callable[[Statistics], object] | None = None,
     **settings: Any,
@@ -43,7 +41,7 @@ def calibrate(
     Args:
         model: The prepared network; a copy goes to each actor.
         batches: As for a calibration in this process. The batches are what is spread, so give several.
-        cluster: Size and place.
+        cluster: Size and place, or an open pool (:func:`~spikevision.cluster.pool.open_pool`).
         start: Statistics to go on from.
         after_batch: Called with what has been counted after every batch, in their order.
         settings: The others of a calibration in this process.
@@ -55,10 +53,10 @@ def calibrate(
     units = list(batches)
     if not units:
         return in_this_process(model, units, start=start, **settings)  # says what is wrong
-    with session(cluster.address, cpus=local_cpus(cluster)) as ray:
-        shipped = {"model": model, "settings": settings, "threads": torch.get_num_threads()}
-        whole = start
-        for part in Pool(ray, cluster).map(CalibrationWorker, shipped, units):
+    shipped = {"model": model, "settings": settings, "threads": torch.get_num_threads()}
+    whole = start
+    with open_pool(cluster) as pool:
+        for part in pool.map(CalibrationWorker, shipped, units):
             whole = Statistics.merge([whole, part]) if whole else part
             if after_batch is not None:
                 after_batch(whole)

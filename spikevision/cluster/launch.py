@@ -211,7 +211,7 @@ def plain_error(error: Any) -> Exception:
 
 def _for_workers(config: Config) -> Config:
     """The config with data loader processes that do not hang: a forked one may inherit Ray's locks."""
-    changed = Config(config.to_dict())
+    changed = Config(config.to_dict(), format_python_code=False)  # each writes its own, laid out
     for name in LOADERS:
         loader = changed.get(name)
         if loader and loader.get("num_workers", 0) > 0:

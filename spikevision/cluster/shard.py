@@ -18,9 +18,7 @@ from mmengine.hooks import IterTimerHook, LoggerHook
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner, TestLoop, autocast
 
-from spikevision.cluster.launch import local_cpus
-from spikevision.cluster.pool import Pool
-from spikevision.cluster.session import session
+from spikevision.cluster.pool import Pool, open_pool
 from spikevision.cluster.spec import ClusterSpec
 from spikevision.jobs import evaluate as job
 from spikevision.jobs.spec import RunResult, RunSpec
@@ -32,13 +30,14 @@ Unit = list[int]
 """Indices of the samples of one batch."""
 
 
-def evaluate(spec: RunSpec, cluster: ClusterSpec) -> RunResult:
+def evaluate(spec: RunSpec, cluster: ClusterSpec | Pool) -> RunResult:
     """Evaluate a checkpoint on the config's test data, with its batches over actors.
 
     Args:
         spec: As for :func:`spikevision.jobs.evaluate.evaluate`; the data has to be where the config says on every
             machine, the checkpoint on this one.
-        cluster: Size and place. Of a range of workers as many are taken as fit.
+        cluster: Size and place; of a range of workers as many are taken as fit. For several evaluations in a row, an
+            open pool (:func:`~spikevision.cluster.pool.open_pool`).
 
     Raises:
         FileNotFoundError: Config, data or checkpoint is missing.
@@ -48,8 +47,7 @@ def evaluate(spec: RunSpec, cluster: ClusterSpec) -> RunResult:
     if spec.checkpoint is None or not Path(spec.checkpoint).is_file():
         raise FileNotFoundError(f"checkpoint {spec.checkpoint!r} does not exist")
     checkpoint = Path(spec.checkpoint)
-    with session(cluster.address, cpus=local_cpus(cluster)) as ray:
-        pool = Pool(ray, cluster)
+    with open_pool(cluster) as pool:
         return job.evaluate(
             spec, make_loop=lambda runner: ShardedTestLoop(runner, pool, checkpoint)
         )
@@ -71,7 +69,7 @@ class ShardedTestLoop(TestLoop):
         self._pool = pool
         self._statistics = [hook for hook in runner.hooks if isinstance(hook, SpikeStatisticsHook)]
         self._shipped = {
-            "config": config.pretty_text,
+            "config": Config(config.to_dict(), format_python_code=False).pretty_text,
             "cwd": os.getcwd(),
             "checkpoint": checkpoint.read_bytes(),
             "threads": torch.get_num_threads(),
@@ -113,6 +111,7 @@ class UnitWorker:
             os.chdir(shipped["cwd"])
         torch.set_num_threads(shipped["threads"])
         config = Config.fromstring(shipped["config"], ".py")
+        config = Config(config.to_dict(), format_python_code=False)  # seconds, and nobody reads it
         self._folder = tempfile.TemporaryDirectory(prefix="spikevision_")
         config.work_dir = self._folder.name
         config.log_level = "ERROR"

@@ -14,7 +14,7 @@ from saboteur import EndsOnceLayer
 from torch import nn
 
 from spikevision.cluster.calibration import calibrate
-from spikevision.cluster.session import session
+from spikevision.cluster.pool import open_pool
 from spikevision.cluster.spec import ClusterSpec
 from spikevision.conversion import Statistics
 from spikevision.conversion import calibrate as in_one_process
@@ -37,13 +37,11 @@ def main(address: str, mark: Path) -> None:
     batches = [torch.randn(2, 3, 8, 8) for _ in range(8)]
     mark.touch()
     found = {"one process": fingerprint(in_one_process(copy.deepcopy(model), batches))}
-    with session(address):
-        for actors in (1, 2, 3):
-            cluster = ClusterSpec(workers=(actors, actors))
-            found[f"{actors} actors"] = fingerprint(calibrate(model, batches, cluster=cluster))
+    with open_pool(ClusterSpec(address=address, workers=(3, 3))) as pool:
+        for pool.size in (1, 2, 3):
+            found[f"{pool.size} actors"] = fingerprint(calibrate(model, batches, cluster=pool))
         mark.unlink()
-        cluster = ClusterSpec(workers=(2, 2))
-        found["2 actors, one killed"] = fingerprint(calibrate(model, batches, cluster=cluster))
+        found["3 actors, one killed"] = fingerprint(calibrate(model, batches, cluster=pool))
     found["killed"] = mark.exists()
     print(json.dumps(found))
 

@@ -1,6 +1,6 @@
 """Evaluates each given job in one process and over actors; prints the results as one JSON line.
 
-One actor, three, and two of which one is killed.
+One actor, two, three, and three of which one is killed; the processes are the same all the time, but for those.
 
 Arguments: address of Ray, work folder, then a config and a checkpoint per job.
 """
@@ -9,7 +9,7 @@ import json
 import sys
 from pathlib import Path
 
-from spikevision.cluster.session import session
+from spikevision.cluster.pool import open_pool
 from spikevision.cluster.shard import evaluate
 from spikevision.cluster.spec import ClusterSpec
 from spikevision.jobs import evaluate as job
@@ -28,18 +28,17 @@ def outcome(result) -> dict:
 def main(address: str, folder: Path, jobs) -> None:
     mark = folder / "struck"
     found = []
-    with session(address):
+    with open_pool(ClusterSpec(address=address, workers=(3, 3))) as pool:
         for config, checkpoint in jobs:
             spec = RunSpec(
                 config=config, checkpoint=checkpoint, work_dir=str(folder), spike_stats=True
             )
             mark.touch()
             outcomes = {"one process": outcome(job.evaluate(spec))}
-            for actors in (1, 3):
-                cluster = ClusterSpec(workers=(actors, actors))
-                outcomes[f"{actors} actors"] = outcome(evaluate(spec, cluster))
+            for pool.size in (1, 2, 3):
+                outcomes[f"{pool.size} actors"] = outcome(evaluate(spec, pool))
             mark.unlink()
-            outcomes["2 actors, one killed"] = outcome(evaluate(spec, ClusterSpec(workers=(2, 2))))
+            outcomes["3 actors, one killed"] = outcome(evaluate(spec, pool))
             outcomes["killed"] = mark.exists()
             found.append(outcomes)
     print(json.dumps(found, default=float))  # mmseg's metrics are NumPy numbers

@@ -13,9 +13,9 @@ def pool_of(cluster: ClusterSpec, **resources: float) -> Pool:
 
 
 def test_of_a_range_as_many_actors_are_taken_as_fit():
-    assert pool_of(ClusterSpec(workers=(1, 8)), CPU=3.0)._count == 3
-    assert pool_of(ClusterSpec(workers=(1, 8), gpus_per_worker=0.5), CPU=16.0, GPU=2.0)._count == 4
-    assert pool_of(ClusterSpec(workers=(2, 2)), CPU=16.0)._count == 2
+    assert pool_of(ClusterSpec(workers=(1, 8)), CPU=3.0).size == 3
+    assert pool_of(ClusterSpec(workers=(1, 8), gpus_per_worker=0.5), CPU=16.0, GPU=2.0).size == 4
+    assert pool_of(ClusterSpec(workers=(2, 2)), CPU=16.0).size == 2
 
 
 def test_more_actors_than_the_cluster_has_cpus_for_are_refused():
