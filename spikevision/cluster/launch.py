@@ -79,9 +79,13 @@ def _config(spec: RunSpec, cluster: ClusterSpec) -> Config:
     task_of(config)
     if cluster.address == "local":
         check_data(config, loaders=LOADERS[:2])
-    batch = (config.get("train_dataloader") or {}).get("batch_size", 1)
-    per_worker_batch(batch, workers=cluster.workers, world_size=cluster.workers[1])
+    per_worker_batch(batch_size_of(config), workers=cluster.workers, world_size=cluster.workers[1])
     return config
+
+
+def batch_size_of(config: Config) -> int:
+    """Samples per process and step of a training; 1 where the config leaves it to mmengine."""
+    return int((config.get("train_dataloader") or {}).get("batch_size", 1))
 
 
 def _run(
@@ -114,7 +118,7 @@ def ship(
         "storage": storage_uri,
         "name": name,
         "workers": list(cluster.workers),
-        "batch_size": (config.get("train_dataloader") or {}).get("batch_size", 1),
+        "batch_size": batch_size_of(config),
         "options": {},
     }
 

@@ -9,7 +9,14 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.logging import print_log
 
-from spikevision.cluster.launch import LOADERS, check_size, local_cpus, retention, ship
+from spikevision.cluster.launch import (
+    LOADERS,
+    batch_size_of,
+    check_size,
+    local_cpus,
+    retention,
+    ship,
+)
 from spikevision.cluster.session import require_ray, session
 from spikevision.cluster.spec import ClusterSpec, per_worker_batch
 from spikevision.cluster.sweep_results import HTML, JSON, Board, Show, SweepResult
@@ -113,8 +120,7 @@ def _plan(spec: RunSpec, space: str | Path, cluster: ClusterSpec) -> Plan:
         raise ValueError(
             f"config {spec.config!r}: a sweep needs a training that is validated (train_cfg, val_cfg, val_dataloader)"
         )
-    batch = (config.get("train_dataloader") or {}).get("batch_size", 1)
-    for size in moved.listed("train_dataloader.batch_size") or [batch]:
+    for size in moved.listed("train_dataloader.batch_size") or [batch_size_of(config)]:
         per_worker_batch(size, workers=cluster.workers, world_size=cluster.workers[1])
     if cluster.address == "local":
         check_data(config, loaders=LOADERS[:2])

@@ -188,8 +188,11 @@ def test_a_sweep_whose_driver_is_killed_is_restored_and_leaves_nothing_behind(
 def test_trials_with_workers_of_their_own_free_their_places_when_they_are_stopped(
     tiny, space, trials, spikevision, ray_environment, ray_address, tmp_path, assert_nothing_is_held
 ):
-    moves = space(
-        "space = {'optim_wrapper.optimizer.lr': dict(type='grid', values=[2e-3, 1e-9])}\n"
+    tiny.write_text(
+        tiny.read_text() + "model['head']['loss'] = dict(type='CrossEntropyLoss', loss_weight=1)\n"
+    )
+    moves = space(  # the second one's loss is the larger from the first step on
+        "space = {'model.head.loss.loss_weight': dict(type='grid', values=[1, 100])}\n"
         "search = dict(type='grid', concurrent=1)\nscheduler = dict(type='asha', factor=2)\n"
         "objectives = {'loss': 'min'}"
     )
