@@ -6,7 +6,6 @@ from types import SimpleNamespace
 
 import pytest
 from equal_runs import until
-from unproven import unproven
 
 from spikevision.cluster import jobs as module
 from spikevision.cluster.jobs import Job, Jobs
@@ -69,7 +68,6 @@ def test_a_name_that_is_taken_and_a_job_that_is_not_there_are_named(dashboard):
             ask("no")
 
 
-@unproven
 @pytest.mark.ray
 @pytest.mark.slow
 def test_a_job_is_sent_followed_left_found_again_and_another_one_is_stopped(

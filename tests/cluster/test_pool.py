@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from spikevision.cluster.pool import Pool
+from spikevision.cluster.pool import Host, Pool, open_pool
 from spikevision.cluster.spec import ClusterSpec
 
 
@@ -26,3 +26,32 @@ def test_more_actors_than_the_cluster_has_cpus_for_are_refused():
 def test_a_death_is_forgiven_as_often_as_asked_for():
     options = pool_of(ClusterSpec(max_failures=2), CPU=1.0)._options
     assert (options["max_restarts"], options["max_task_retries"]) == (2, 2)
+
+
+def test_an_open_pool_is_used_as_it_is():
+    pool = pool_of(ClusterSpec(), CPU=1.0)
+    with open_pool(pool) as inner:
+        assert inner is pool
+
+
+class Doubler:
+    made = 0
+
+    def __init__(self, shipped):
+        Doubler.made += 1
+        self.base = shipped
+
+    def run(self, index, unit):
+        return self.base + 2 * unit
+
+
+def test_a_process_makes_a_worker_once_for_each_job(monkeypatch):
+    ray = pytest.importorskip("ray")
+    shipped = {"a": 100, "b": 200}
+    monkeypatch.setattr(ray, "get", lambda reference: shipped[reference.hex()])
+    jobs = [[SimpleNamespace(hex=lambda name=name: name)] for name in shipped]
+    host = Host()
+    given = [host.run(Doubler, jobs[0], unit, unit) for unit in (1, 2)]
+    given.append(host.run(Doubler, jobs[1], 0, 3))
+    assert given == [102, 104, 206]
+    assert Doubler.made == 2
