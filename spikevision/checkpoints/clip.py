@@ -1,9 +1,13 @@
 """CLIP's vision transformers as zero-shot classifiers: weights as OpenAI, Hugging Face or mmpretrain publish them.
 
+They were trained with QuickGELU. Weights that were trained with the exact GELU (most of OpenCLIP's own) have the same
+names and shapes and would answer wrongly: a folder of Hugging Face says which it is, a single file does not.
+
 The classifier is stock: mmpretrain's ``ImageClassifier`` and ``VisionTransformer`` under
 :class:`spikevision.heads.zero_shot.ZeroShotClsHead`. The text tower is used here, once, and not kept.
 """
 
+import json
 import re
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
@@ -18,11 +22,11 @@ from spikevision.checkpoints.clip_text import TextTower, Tokenizer, class_embedd
 from spikevision.checkpoints.official import unwrap
 from spikevision.compat.checkpoint import safe_load
 
-__all__ = ["clip_names", "import_clip", "is_clip", "read_clip"]
+__all__ = ["clip_names", "import_clip", "read_clip"]
 
-SIGNATURES = ("token_embedding.weight", "text_model.embeddings.token_embedding.weight")
 NOT_WEIGHTS = r"(input_resolution|context_length|vocab_size|.*\.position_ids)"
 TRANSPOSED = ("visual.proj", "visual_proj.proj", "text_projection")  # kept as [C, D]
+ACTIVATION = "quick_gelu"  # Hugging Face's name, and what it takes where nothing is said
 IN_FOLDER = ("model.safetensors", "pytorch_model.bin")
 
 PARAMETER = "(weight|bias)"
@@ -72,20 +76,16 @@ PARTS = (
 )
 
 
-def is_clip(weights: Mapping[str, Tensor]) -> bool:
-    """Whether these official weights hold both towers of CLIP."""
-    return any(name in weights for name in SIGNATURES)
-
-
 def read_clip(path: str | PathLike[str]) -> dict[str, Any]:
     """Read a checkpoint: a state dict, safetensors, OpenAI's TorchScript archive, or a folder of Hugging Face.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is no checkpoint, or holds code.
+        ValueError: If it is no checkpoint, or holds code, or the folder says that it needs another activation.
     """
     path = Path(path).expanduser()
     if path.is_dir():
+        _check_activation(path / "config.json")
         found = [path / name for name in IN_FOLDER if (path / name).is_file()]
         if not found:
             raise FileNotFoundError(f"{str(path)!r} has none of {', '.join(IN_FOLDER)}")
@@ -93,6 +93,19 @@ def read_clip(path: str | PathLike[str]) -> dict[str, Any]:
     if path.is_file() and _is_torchscript(path):
         return dict(torch.jit.load(path, map_location="cpu").state_dict())  # nothing of it is run
     return safe_load(path)
+
+
+def _check_activation(config: Path) -> None:
+    """Refuse a folder of Hugging Face whose towers have another activation than OpenAI's."""
+    about = json.loads(config.read_text()) if config.is_file() else {}
+    for tower in ("vision_config", "text_config"):
+        found = about.get(tower, {}).get("hidden_act", ACTIVATION)
+        if found != ACTIVATION:
+            raise ValueError(
+                f"{str(config)!r} says that these weights need the activation {found!r}, but CLIP is built with "
+                f"{ACTIVATION!r} here (as OpenAI trained it): their answers would be wrong; of OpenCLIP take weights "
+                "whose name ends in 'quickgelu'"
+            )
 
 
 def _is_torchscript(path: Path) -> bool:

@@ -12,7 +12,8 @@ examples:
   spikevision import clip-vit-base-patch32/ --classes names.txt --prompts plain -o clip.pth
 
 CLIP's weights are read as OpenAI (.pt), Hugging Face (a folder or its model.safetensors) and mmpretrain (.pth) publish
-them; the classes become part of the written checkpoint. See docs/conversion.md.
+them; the classes become part of the written checkpoint. They must have been trained with QuickGELU, as OpenAI's (of
+OpenCLIP those with quickgelu in their name): a file does not tell. See docs/conversion.md.
 """
 
 

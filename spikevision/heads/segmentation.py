@@ -17,9 +17,9 @@ from mmseg.models.utils import resize
 from torch import Tensor, nn
 
 from spikevision.layers import TimeFolded
-from spikevision.layers.driven import NORM_SCALE, SpikeDriven
+from spikevision.layers.driven import NORM_SCALE, SpikeDriven, read_out
 from spikevision.neurons import build_neuron
-from spikevision.ops.time_axis import fold_time, mean_time, unfold_like, unfold_time
+from spikevision.ops.time_axis import fold_time, unfold_like, unfold_time
 from spikevision.registry import MODELS
 
 __all__ = ["SpikingDecodeHead", "SpikingFCNHead", "SpikingFPNHead", "SpikingUPerHead"]
@@ -69,8 +69,9 @@ class SpikingDecodeHead(BaseDecodeHead):
                     f"{index}: use a spiking backbone (and neck), or mmseg's own head"
                 )
         spikes = self.seg_neuron(self.features(self._transform_inputs(inputs)))
-        logits = self.cls_seg(fold_time(spikes))
-        return mean_time(unfold_like(logits, spikes))
+        if self.dropout is not None:
+            spikes = unfold_like(self.dropout(fold_time(spikes)), spikes)
+        return read_out(self.conv_seg, spikes)
 
     def _unit(self, in_channels: int, kernel_size: int = 3) -> SpikeDriven:
         """Neuron, convolution to ``channels`` and normalisation: membrane potential in and out."""

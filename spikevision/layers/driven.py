@@ -2,14 +2,15 @@
 
 import math
 
+import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from spikevision.neurons import build_neuron
 from spikevision.ops.packing import takes_spikes
-from spikevision.ops.time_axis import fold_time, mean_time, unfold_time
+from spikevision.ops.time_axis import firing_rate, fold_time, mean_time, unfold_like, unfold_time
 
-__all__ = ["SpikeDriven", "SpikingReadout"]
+__all__ = ["SpikeDriven", "SpikingReadout", "read_out"]
 
 WeightLayer = nn.Conv2d | nn.ConvTranspose2d | nn.Linear
 GAIN = 6.0
@@ -40,7 +41,7 @@ class SpikeDriven(nn.Module):
     ) -> None:
         super().__init__()
         self.neuron = build_neuron(neuron)
-        self.layer = layer
+        self.layer = layer.to(memory_format=torch.channels_last)  # as the backbones' weights
         self.norm = norm
 
     @takes_spikes
@@ -74,10 +75,22 @@ class SpikingReadout(nn.Module):
         self.neuron = build_neuron(neuron)
         self.layer = layer
 
-    @takes_spikes
     def forward(self, x: Tensor) -> Tensor:
         """``[T, N, C, ...]`` to ``[N, C', ...]``."""
-        return mean_time(unfold_time(self.layer(fold_time(self.neuron(x))), x.shape[0]))
+        return read_out(self.layer, self.neuron(x))
+
+
+@takes_spikes
+def read_out(layer: nn.Module, spikes: Tensor) -> Tensor:
+    """Average over time of what a convolution or linear layer says to each step, ``[T, N, C, ...]`` to ``[N, C', ...]``.
+
+    The layer is linear, so while it trains it says the same to the average of the spikes: a T-th of the work, and of
+    the memory of gradients. Where hooks look at the layer, it meets the spikes themselves.
+    """
+    watched = layer._forward_hooks or layer._forward_pre_hooks
+    if layer.training and torch.is_grad_enabled() and not watched:
+        return layer(firing_rate(spikes))
+    return mean_time(unfold_like(layer(fold_time(spikes)), spikes))
 
 
 def _fan_in(layer: WeightLayer) -> float:

@@ -83,12 +83,12 @@ def resolve_backend(x: Tensor) -> str:
     return "chunked" if _compiler_failed else "compiled"
 
 
-def report_compiler_failure(reason: str) -> None:
+def report_compiler_failure(reason: str, remedy: str = REMEDY) -> None:
     """Note that compiling does not work here and warn, once per process."""
     global _compiler_failed
     if not _compiler_failed:
         warnings.warn(
-            f"neurons run without a compiler, correct but slower: {reason}; {REMEDY}",
+            f"neurons run without a compiler, correct but slower: {reason}; {remedy}",
             RuntimeWarning,
             stacklevel=2,
         )

@@ -43,11 +43,12 @@ def backward(
     grad_v: Tensor | None,
 ) -> tuple[Tensor, Tensor | None, tuple[Tensor, ...]]:
     """Compiled twin of :func:`spikevision.ops.chunked.backward`."""
-    function = _compiled_backward(recurrence, *_shape_class(x, v0))
+    grad_spikes = grad_spikes if _is_repeated(grad_spikes) else grad_spikes.contiguous()
+    function = _compiled_backward(recurrence, *_shape_class(x, v0), _is_repeated(grad_spikes))
     try:
         with torch.no_grad():
             return function(
-                _dynamic(grad_spikes.contiguous()),
+                _dynamic(grad_spikes),
                 _dynamic(grad_v),
                 _dynamic(x),
                 _dynamic(v0),
@@ -62,12 +63,17 @@ def _shape_class(x: Tensor, v0: Tensor | None) -> tuple[Any, ...]:
     """What compiled code depends on besides the neuron. The size of ``x`` is not part of it."""
     return (
         len(x),
-        x.stride(0) == 0,
+        _is_repeated(x),
         x.dtype,
         x.device,
         v0 is None,
         torch.is_inference_mode_enabled(),
     )
+
+
+def _is_repeated(x: Tensor) -> bool:
+    """Whether a tensor ``[T, M]`` is one row, shown at every time step."""
+    return x.stride() == (0, 1)
 
 
 @cache
@@ -114,9 +120,16 @@ def _dynamic(tensor: Tensor | None) -> Tensor | None:
 
 def _fall_back_or_raise(error: Exception) -> None:
     """Go on without the compiler if it failed and nobody insisted on it; raise all else."""
-    if not isinstance(error, torch._dynamo.exc.TorchDynamoException):
+    from torch._inductor.runtime.cache_dir_utils import cache_dir
+
+    cause = getattr(error, "inner_exception", error)
+    damaged = isinstance(cause, (ImportError, OSError)) and cache_dir() in str(cause)
+    if not (damaged or isinstance(error, torch._dynamo.exc.TorchDynamoException)):
         raise error
-    reason = f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
+    reason = " ".join([f"{type(cause).__name__}:", *str(cause).strip().splitlines()[:1]])
+    remedy = backend.REMEDY
+    if damaged:
+        remedy = f"a compilation was cut off and left a damaged file: delete the folder {cache_dir()} and start again"
     if backend.get_neuron_backend() == "compiled":
-        raise RuntimeError(f"the neuron did not compile: {reason}; {backend.REMEDY}") from error
-    backend.report_compiler_failure(reason)
+        raise RuntimeError(f"the neuron did not compile: {reason}; {remedy}") from error
+    backend.report_compiler_failure(reason, remedy)

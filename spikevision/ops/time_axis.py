@@ -23,7 +23,7 @@ def repeat_time(x: Tensor, time_steps: int) -> Tensor:
     if time_steps < 1:
         raise ValueError(f"time_steps must be at least 1, got {time_steps}")
     # in the order of memory, since a sum over time, the gradient of this, is laid out by the order of its axes
-    order = sorted(range(x.ndim), key=x.stride().__getitem__, reverse=True)
+    order = _slowest_first(x)
     repeated = x.permute(order).expand(time_steps, *(x.shape[axis] for axis in order))
     return repeated.permute(0, *(1 + order.index(axis) for axis in range(x.ndim)))
 
@@ -64,3 +64,18 @@ def unfold_like(y: Tensor, x: Tensor) -> Tensor:
 def mean_time(x: Tensor) -> Tensor:
     """Average over time: ``[T, N, ...]`` to ``[N, ...]``, a firing rate if ``x`` is spikes."""
     return x.mean(dim=0)
+
+
+def firing_rate(spikes: Tensor) -> Tensor:
+    """:func:`mean_time` of spikes, in their memory layout.
+
+    Its gradient is one view for all time steps, where that of a mean is T copies.
+    """
+    order = _slowest_first(spikes[0])
+    rate = spikes.permute(0, *(1 + axis for axis in order)).sum(dim=0).div_(len(spikes))
+    return rate.permute([order.index(axis) for axis in range(rate.ndim)])
+
+
+def _slowest_first(x: Tensor) -> list[int]:
+    """Axes in the order of memory."""
+    return sorted(range(x.ndim), key=x.stride().__getitem__, reverse=True)

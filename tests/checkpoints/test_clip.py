@@ -1,5 +1,7 @@
 """CLIP's checkpoints, as they are published, to zero-shot classifiers: against CLIP written down a second time."""
 
+import json
+
 import pytest
 import torch
 from mmpretrain.registry import MODELS
@@ -13,7 +15,7 @@ from small_clip import (
     write_vocabulary,
 )
 
-from spikevision.checkpoints.clip import clip_names, import_clip, is_clip, read_clip
+from spikevision.checkpoints.clip import clip_names, import_clip, read_clip
 from spikevision.cli.main import main
 
 CLASSES = ["photo", "of"]
@@ -65,7 +67,6 @@ def test_weights_of_every_publisher_give_the_logits_of_clip(clip, vocabulary, wa
         state = {k: v for k, v in clip_names(weights).items() if k.startswith("backbone.")}
         assert not model.load_state_dict(state, strict=False).unexpected_keys
         weights = mmpretrain_names(weights, model)
-    assert is_clip(weights)
     torch.testing.assert_close(logits_of(weights, vocabulary), wanted, rtol=0, atol=1e-5)
 
 
@@ -78,8 +79,20 @@ def test_files_of_every_publisher_are_read(clip, tmp_path):
     archive = read_clip(tmp_path / "a.pt")
     assert torch.equal(archive["proj"], weights["visual.proj"])
     assert read_clip(tmp_path / "b.pth").keys() == weights.keys()
-    assert is_clip(read_clip(tmp_path / "c")["state_dict"])
+    names = hugging_face_names(weights).keys()
+    assert read_clip(tmp_path / "c")["state_dict"].keys() == names
     with pytest.raises(FileNotFoundError, match="has none of model.safetensors"):
+        read_clip(tmp_path)
+
+
+@pytest.mark.parametrize("tower", ["vision_config", "text_config"])
+def test_a_folder_whose_towers_have_another_activation_is_refused(clip, tmp_path, tower):
+    save_file(hugging_face_names(clip.state_dict()), tmp_path / "model.safetensors")
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps({tower: {"hidden_act": "quick_gelu"}, "model_type": "clip"}))
+    assert read_clip(tmp_path)["state_dict"]
+    config.write_text(json.dumps({tower: {"hidden_act": "gelu"}}))
+    with pytest.raises(ValueError, match=r"config\.json' says .* 'gelu', .* 'quick_gelu'"):
         read_clip(tmp_path)
 
 

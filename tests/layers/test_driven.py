@@ -5,6 +5,7 @@ from torch import nn
 from spikevision.layers import fold_
 from spikevision.layers.driven import SpikeDriven, SpikingReadout
 from spikevision.neurons import LIF
+from spikevision.ops import neuron_backend
 
 
 def lif_by_hand(x):
@@ -35,13 +36,49 @@ def test_linear_layers_and_norms_take_the_folded_time_as_well():
     torch.testing.assert_close(y.mean((0, 1)), torch.zeros(4, dtype=torch.float64))
 
 
-def test_readout_averages_logits_over_time():
+@pytest.fixture
+def readout():
     torch.manual_seed(0)
-    readout = SpikingReadout(nn.Conv2d(3, 5, 1)).double()
-    x = 3 * torch.randn(4, 2, 3, 6, 7, dtype=torch.float64)
-    expected = sum(readout.layer(s) for s in lif_by_hand(x)) / 4
-    torch.testing.assert_close(readout(x), expected)
-    assert readout(x).shape == (2, 5, 6, 7)
+    return SpikingReadout(nn.Conv2d(3, 5, 1)).double()
+
+
+@pytest.fixture
+def potential():
+    return 3 * torch.randn(4, 2, 3, 6, 7, dtype=torch.float64)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_readout_averages_logits_over_time(readout, potential, training):
+    expected = sum(readout.layer(s) for s in lif_by_hand(potential)) / 4
+    logits = readout.train(training)(potential)
+    torch.testing.assert_close(logits, expected)
+    assert logits.shape == (2, 5, 6, 7)
+
+
+def gradients(readout, potential):
+    x = potential.clone().requires_grad_()
+    parameters = [*readout.parameters()]
+    return torch.autograd.grad(readout(x).square().sum(), [x, *parameters])
+
+
+@pytest.mark.parametrize("backend", ["plain", "chunked"])
+def test_gradients_of_the_average_are_those_of_all_time_steps(readout, potential, backend):
+    with neuron_backend(backend):
+        of_average = gradients(readout, potential)
+        readout.layer.register_forward_hook(lambda *_: None)
+        torch.testing.assert_close(of_average, gradients(readout, potential))
+    assert of_average[0].abs().min() > 0
+
+
+def test_the_layer_works_once_on_the_average_unless_somebody_looks(readout, potential, monkeypatch):
+    seen, forward = [], nn.Conv2d.forward
+    monkeypatch.setattr(nn.Conv2d, "forward", lambda self, x: (seen.append(x), forward(self, x))[1])
+    readout(potential)
+    readout.layer.register_forward_hook(lambda *_: None)
+    readout(potential)
+    spikes = lif_by_hand(potential)
+    assert torch.equal(seen[0], spikes.mean(0))
+    assert torch.equal(seen[1], spikes.flatten(0, 1))
 
 
 @pytest.mark.parametrize("time_steps", [1, 4])

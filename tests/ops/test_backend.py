@@ -1,4 +1,5 @@
 import os
+import shutil
 import subprocess
 import sys
 
@@ -58,6 +59,38 @@ try:
         run_steps(if_step, torch.zeros(2, 3), 0.0, **fire)
 except RuntimeError as error:
     assert "did not compile" in str(error) and "g++" in str(error), error
+    print("as expected")
+"""
+
+CUT_OFF = """
+import os, pathlib, subprocess, sys, warnings
+import torch
+from spikevision.ops import if_step, neuron_backend, run_steps
+
+fire = dict(v_threshold=1.0, v_reset=0.0, detach_reset=True, surrogate="sigmoid", alpha=4.0)
+x = torch.linspace(-1, 2, 40).view(4, 10)
+with neuron_backend("plain"):
+    expected = run_steps(if_step, x, 0.0, **fire)[0]
+if len(sys.argv) == 1:
+    run_steps(if_step, x, 0.0, **fire)
+    libraries = [*pathlib.Path(os.environ["TORCHINDUCTOR_CACHE_DIR"]).rglob("*.so")]
+    assert libraries
+    for library in libraries:
+        library.write_bytes(b"")
+    program = [sys.executable, "-c", sys.orig_argv[2], "again"]
+    sys.exit(subprocess.run(program, check=False).returncode)
+folder = "delete the folder " + os.environ["TORCHINDUCTOR_CACHE_DIR"]
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    assert torch.equal(run_steps(if_step, x, 0.0, **fire)[0], expected)
+caught = [str(w.message) for w in caught if "without a compiler" in str(w.message)]
+assert len(caught) == 1 and folder in caught[0], caught
+torch._dynamo.reset()
+try:
+    with neuron_backend("compiled"):
+        run_steps(if_step, x, 0.0, **fire)
+except RuntimeError as error:
+    assert folder in str(error), error
     print("as expected")
 """
 
@@ -141,3 +174,9 @@ def test_with_a_compiler_that_fails_auto_warns_once_and_is_right(tmp_path):
 @pytest.mark.slow
 def test_whoever_insists_on_a_compiler_is_told_what_to_install(tmp_path):
     run_without_compiler(tmp_path, INSIST, CXX=broken_compiler(tmp_path))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="no C++ compiler here")
+def test_what_a_killed_compilation_left_is_named_and_neurons_go_on(tmp_path):
+    run_without_compiler(tmp_path, CUT_OFF)

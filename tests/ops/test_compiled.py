@@ -39,6 +39,17 @@ def test_all_shapes_and_layouts_share_one_forward_and_one_backward(expanded):
     assert graphs() - before == 2
 
 
+def test_a_gradient_that_is_one_row_for_all_time_steps_gives_the_same():
+    x, row = randn(4, 6, dtype=torch.float32), randn(6, dtype=torch.float32, seed=1)
+    grads = []
+    for grad in (row.expand(4, 6), row.repeat(4, 1)):
+        leaf = x.clone().requires_grad_()
+        compiled(leaf, **LIF).backward(grad)
+        grads.append(leaf.grad)
+    assert torch.equal(*grads)
+    assert grads[0].abs().sum() > 0
+
+
 @pytest.mark.slow
 def test_state_and_parameter_get_their_gradients():
     w = torch.tensor(0.3, dtype=torch.float64)

@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from spikevision.ops import fold_time, mean_time, repeat_time, unfold_time
+from spikevision.ops.time_axis import firing_rate
 
 
 def test_repeat_time_is_a_view_of_the_same_memory():
@@ -33,6 +34,19 @@ def test_fold_and_unfold_keep_channels_last_without_a_copy():
 def test_mean_time_of_spikes_is_their_firing_rate():
     spikes = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 0.0], [1.0, 1.0]])
     assert mean_time(spikes).tolist() == [0.75, 0.25]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_firing_rate_keeps_the_layout_and_has_one_gradient_for_all_time_steps(dtype):
+    spikes = (torch.rand(6, 2, 3, 4, 5).permute(0, 1, 4, 2, 3) < 0.5).to(dtype).requires_grad_()
+    rate = firing_rate(spikes)
+    assert torch.equal(rate, mean_time(spikes))
+    assert rate.stride() == spikes.stride()[1:]
+    seen = []
+    spikes.register_hook(seen.append)
+    rate.sum().backward()
+    assert seen[0].stride(0) == 0
+    torch.testing.assert_close(spikes.grad, torch.full_like(spikes, 1 / 6))
 
 
 def test_time_steps_that_do_not_fit_are_refused():

@@ -7,7 +7,7 @@ from mmengine.model import ModuleList
 from torch import Tensor, nn
 
 from spikevision.heads.detection.dense import driven
-from spikevision.layers.driven import SpikeDriven, SpikingReadout
+from spikevision.layers.driven import SpikeDriven, SpikingReadout, read_out
 from spikevision.neurons import build_neuron
 from spikevision.ops.time_axis import mean_time
 from spikevision.registry import MODELS
@@ -73,6 +73,7 @@ class SpikingBBoxHead(Shared2FCBBoxHead):
             x = layer(x)
         if self.readout_neuron is not None:
             x = self.readout_neuron(x)
+            return read_out(self.fc_cls, x), read_out(self.fc_reg, x)
         return mean_time(self.fc_cls(x)), mean_time(self.fc_reg(x))
 
 
