@@ -31,6 +31,7 @@ class SegmentationLabelHook(Hook):
     ) -> None:
         assert data_batch is not None  # mmengine's loops always give it
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model = getattr(model, "ann", model)  # of a converted network
         for image, sample in zip(data_batch["inputs"], data_batch["data_samples"], strict=True):
             if "gt_sem_seg" in sample:
                 # in training the map goes through the pipeline with the image, in a test it keeps the original size
