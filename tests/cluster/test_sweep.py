@@ -125,7 +125,6 @@ def assert_nothing_is_held(ray_head, ray_environment, loopback):
     return check
 
 
-@unproven
 @pytest.mark.ray
 @pytest.mark.slow
 def test_a_sweep_whose_driver_is_killed_is_restored_and_leaves_nothing_behind(

@@ -168,7 +168,6 @@ def train(host: Host, config: Path, head: str, workers: str, folder: Path) -> su
     return host.start("-m", "spikevision.cli.main", *words, "--storage", folder / "runs")
 
 
-@unproven
 def test_training_on_two_hosts_equals_that_on_one_to_the_bit(
     hosts, head, cluster_config, undisturbed, tmp_path
 ):
