@@ -101,6 +101,7 @@ def run_tuner(
                     if task.space.search["type"] == "grid"
                     else task.space.search["trials"],
                     trial_dirname_creator=_trial_id,
+                    reuse_actors=not task.has_workers,  # a process trains one trial after the other
                 ),
                 run_config=tune.RunConfig(
                     name=TUNE,

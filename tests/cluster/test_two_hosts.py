@@ -12,7 +12,6 @@ from types import SimpleNamespace
 
 import pytest
 from equal_runs import assert_equals, rows, until
-from unproven import unproven
 
 INTERVAL = 7  # iterations between two checkpoints of the tiny training
 PLAIN = """
@@ -177,7 +176,6 @@ def test_training_on_two_hosts_equals_that_on_one_to_the_bit(
     assert_equals(undisturbed, tmp_path, tmp_path / "runs/one/epoch_3_iter_60/checkpoint.pth")
 
 
-@unproven
 @pytest.mark.parametrize("loss", ["power", "link"])
 def test_a_run_that_loses_a_host_goes_on_with_the_other(
     hosts, head, cluster_config, tmp_path, loss
