@@ -11,7 +11,6 @@ import psutil
 import pytest
 from equal_runs import until
 from tiny_training import CONFIG, SHALLOW
-from unproven import unproven
 
 from spikevision.cluster.spec import ClusterSpec
 from spikevision.cluster.sweep import sweep
@@ -181,7 +180,6 @@ def test_a_sweep_whose_driver_is_killed_is_restored_and_leaves_nothing_behind(
     assert_nothing_is_held()
 
 
-@unproven
 @pytest.mark.ray
 @pytest.mark.slow
 def test_trials_with_workers_of_their_own_free_their_places_when_they_are_stopped(
