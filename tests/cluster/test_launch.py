@@ -14,31 +14,6 @@ from spikevision.cluster.spec import ClusterSpec
 from spikevision.jobs.spec import RunSpec
 
 
-@pytest.mark.ray
-@pytest.mark.slow
-def test_a_run_whose_worker_is_killed_in_mid_epoch_equals_the_undisturbed_one_to_the_bit(
-    cluster_config, undisturbed, spikevision, ray_environment, ray_address, tmp_path
-):
-    (tmp_path / "kill_at").write_text("31")
-    done = subprocess.run(
-        spikevision("train", cluster_config, "--workers", 2, "--name", "one")
-        + ["--address", ray_address, "--storage", str(tmp_path / "runs")],
-        env=ray_environment,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    run = tmp_path / "runs" / "one"
-    assert len({row["pid"] for row in rows(tmp_path / "losses_0.jsonl")}) == 2
-    assert_equals(undisturbed, tmp_path, run / "epoch_3_iter_60" / "checkpoint.pth")
-    assert len(list(run.glob("*/checkpoint.pth"))) == 2  # max_keep_ckpts
-    history = rows(run / "metrics.jsonl")
-    assert [(row["epoch"], row["iter"]) for row in history] == [(1, 20), (2, 40), (3, 60)]
-    assert all("accuracy/top1" in row for row in history)
-    record = json.loads((run / "run.json").read_text())
-    assert (record["status"], record["iter"], record["resumed"]) == ("finished", 60, 1)
-
-
 @pytest.fixture
 def s3(loopback, ray_environment):
     """URI of an S3-like storage on loopback."""
@@ -66,28 +41,39 @@ def s3(loopback, ray_environment):
 
 @pytest.mark.ray
 @pytest.mark.slow
-def test_a_run_in_s3_whose_driver_is_killed_goes_on_to_the_bit_when_the_command_is_given_again(
+def test_a_run_in_s3_whose_worker_and_then_whose_driver_is_killed_equals_the_undisturbed_one_to_the_bit(
     cluster_config, undisturbed, spikevision, ray_environment, ray_address, loopback, s3, tmp_path
 ):
     command = spikevision("train", cluster_config, "--workers", 2, "--name", "one")
     command += ["--address", ray_address, "--storage", s3]
-    (tmp_path / "wait_at").write_text("31")
+    (tmp_path / "kill_at").write_text("31")  # in mid-epoch, as is 45
+    (tmp_path / "wait_at").write_text("45")
     driver = subprocess.Popen(command, env=ray_environment)
     until(lambda: (tmp_path / "reached").exists(), driver)
+    assert not (tmp_path / "kill_at").exists()
+    assert len({row["pid"] for row in rows(tmp_path / "losses_0.jsonl")}) == 2
     driver.kill()
     driver.wait()
     (tmp_path / "wait_at").unlink()
     done = subprocess.run(command, env=ray_environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     assert "last checkpoint: s3://runs/tests/one/epoch_3_iter_60/checkpoint.pth" in done.stdout
-    final = tmp_path / "final.pth"
+    assert len({row["pid"] for row in rows(tmp_path / "losses_0.jsonl")}) == 3
+
+    run = tmp_path / "run"
     fetch = (
         "from pyarrow.fs import FileSystem, copy_files, LocalFileSystem\n"
         f"fs, path = FileSystem.from_uri({s3!r})\n"
-        f"copy_files(path + '/one/epoch_3_iter_60/checkpoint.pth', {str(final)!r}, fs, LocalFileSystem())"
+        f"copy_files(path + '/one', {str(run)!r}, fs, LocalFileSystem())"
     )
     subprocess.run([*loopback, sys.executable, "-c", fetch], env=ray_environment, check=True)
-    assert_equals(undisturbed, tmp_path, final)
+    assert_equals(undisturbed, tmp_path, run / "epoch_3_iter_60" / "checkpoint.pth")
+    assert len(list(run.glob("*/checkpoint.pth"))) == 2  # max_keep_ckpts
+    history = rows(run / "metrics.jsonl")
+    assert [(row["epoch"], row["iter"]) for row in history] == [(1, 20), (2, 40), (3, 60)]
+    assert all("accuracy/top1" in row for row in history)
+    record = json.loads((run / "run.json").read_text())
+    assert (record["status"], record["iter"], record["resumed"]) == ("finished", 60, 2)
 
 
 def test_a_run_name_belongs_to_one_config(cluster_config, tmp_path, monkeypatch):
