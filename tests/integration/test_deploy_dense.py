@@ -1,4 +1,4 @@
-"""The deploy job on a tiny detector, and what test and infer make of the artefact."""
+"""The deploy job on a tiny detector and a tiny segmenter, and what test and infer make of the artefacts."""
 
 import json
 import shutil
@@ -35,12 +35,13 @@ class Made(NamedTuple):
         return RunSpec(config=self.config, checkpoint=str(path), cfg_options=SHALLOW, **kwargs)
 
 
-@pytest.fixture(scope="module")
-def made(tiny_detector, tmp_path_factory):
-    pytest.importorskip("mmdet.models", reason="mmdet is not installed")
-    config, trained = tiny_detector
+@pytest.fixture(scope="module", params=["tiny_detector", "tiny_segmentor"])
+def made(request, tmp_path_factory):
+    scope = {"tiny_detector": "mmdet", "tiny_segmentor": "mmseg"}[request.param]
+    pytest.importorskip(f"{scope}.models", reason=f"{scope} is not installed")
+    config, trained = request.getfixturevalue(request.param)
     folder = tmp_path_factory.mktemp("deployed")
-    init_default_scope("mmdet")
+    init_default_scope(scope)
     model = build_model(load_config(config, options=SHALLOW))
     for layer in model.backbone.modules():
         if isinstance(layer, nn.BatchNorm2d):
@@ -79,6 +80,7 @@ def test_the_test_job_finds_what_it_finds_with_the_checkpoint(made, tmp_path):
 
 def test_the_infer_job_answers_for_every_picture(made, tmp_path):
     images = Path(made.config).parent / "data" / "images"
+    images = images / "validation" if (images / "validation").is_dir() else images
     infer(made.spec(made.folder, inputs=str(images), output=str(tmp_path)))
     written = json.loads((tmp_path / "predictions.json").read_text())
     assert len(written["predictions"]) == len(list(images.glob("*.*"))) > 0

@@ -38,6 +38,13 @@ def test_the_latest_result_of_each_setting_is_read_in_order_of_settings(results)
     assert read("another", (), results) == []
 
 
+def test_a_setting_may_be_a_shape_and_numbers_are_in_their_order(tmp_path):
+    for batch in (16, 8):
+        publish({**line("a", batch, 1, 2), "shape": [4, batch]}, tmp_path)
+    found = read("step", ("batch", "shape"), tmp_path)
+    assert [each["shape"] for each in found] == [[4, 8], [4, 16]]
+
+
 def test_the_page_shows_values_and_multiples_of_ours(results, tmp_path, monkeypatch):
     missing = Section("none", "Another", "Not run.", "python none.py", (), {})
     monkeypatch.setattr(page, "SECTIONS", [SECTION, missing])

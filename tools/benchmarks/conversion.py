@@ -16,7 +16,7 @@ from mmpretrain.registry import MODELS
 from torch import Tensor
 
 from spikevision.conversion import STAConfig, convert
-from spikevision.conversion.model import simulate
+from spikevision.conversion.runs import simulate
 from spikevision.conversion.simulation import Simulation
 from spikevision.conversion.site import Phase
 

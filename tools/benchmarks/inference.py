@@ -3,7 +3,8 @@
 All contestants have the same weights, take turns in one process, and see the same images; ratios are medians over the
 rounds. Statistics are first set from noise, so that the random network fires. ``--weights int8`` deploys with eight-bit weights.
 A detector and a segmenter are timed whole, from pictures to detections or class maps; deployed is backbone and neck.
-Beside them stand the same deployed network at T=1 (``cost_of_time``), where the time of the deployed network goes
+Beside them stand the same deployed network at T=1 (``cost_of_time``; with statistics of its own, since with those of T
+it would hardly fire), where the time of the deployed network goes
 (``share_of_time``), and the share of the convolution peak of this processor, measured with a large 3x3 convolution in
 the same run, that the dense convolutions reach (``share_of_peak``; event-driven ones as if they did all operations of a
 dense one, depthwise ones are not in it). Prints one JSON line and keeps it. Needs ``pip install --no-deps 'spikingjelly>=2.0,<3' loguru``.
@@ -92,6 +93,7 @@ def main() -> None:
     normalise_to(task.model, lambda: task.call(task.model))
     one_step = task_of(args.network, 1, args.batch, args.size)
     one_step.model.load_state_dict(task.model.state_dict())
+    normalise_to(one_step.model, lambda: one_step.call(one_step.model))  # to fire as much as at T
     plan = deployed(task, args.weights)
     models = {
         "ours": task.wrap(plan.fast),

@@ -37,8 +37,8 @@ def read(name: str, settings: tuple[str, ...], folder: Path = FOLDER) -> list[di
     if not file.exists():
         return []
     lines = [json.loads(text) for text in file.read_text().splitlines()]
-    latest = {tuple(line.get(key) for key in settings): line for line in lines}
-    return [latest[key] for key in sorted(latest, key=lambda key: [_order(value) for value in key])]
+    latest = {json.dumps([line.get(key) for key in settings]): line for line in lines}
+    return sorted(latest.values(), key=lambda line: [_order(line.get(key)) for key in settings])
 
 
 def _order(value: object) -> tuple[bool, float, str]:
