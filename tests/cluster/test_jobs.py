@@ -123,3 +123,4 @@ def test_a_job_is_sent_followed_left_found_again_and_another_one_is_stopped(
     assert status == 1
     assert text.endswith("job second: stopped\n")
     assert not (tmp_path / "runs/second/run.json").exists()
+    assert end(start("jobs", "logs", "third"))[0] == 2

@@ -132,4 +132,5 @@ def test_actors_give_the_result_of_one_process_to_the_bit_whoever_is_killed(
         assert outcomes.pop("killed")
         for variant, result in outcomes.items():
             assert result == expected, (name, variant)
-        assert len(outcomes) == 5
+        over_actors = {"1 actors", "2 actors", "3 actors", "3 actors, one killed"}
+        assert outcomes.keys() == {"one process"} | over_actors
