@@ -99,7 +99,7 @@ def _check_activation(config: Path) -> None:
     """Refuse a folder of Hugging Face whose towers have another activation than OpenAI's."""
     about = json.loads(config.read_text()) if config.is_file() else {}
     for tower in ("vision_config", "text_config"):
-        found = about.get(tower, {}).get("hidden_act", ACTIVATION)
+        found = (about.get(tower) or {}).get("hidden_act", ACTIVATION)
         if found != ACTIVATION:
             raise ValueError(
                 f"{str(config)!r} says that these weights need the activation {found!r}, but CLIP is built with "

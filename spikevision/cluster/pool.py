@@ -61,14 +61,12 @@ class Pool:
         from ray.exceptions import RayError
         from ray.util import ActorPool
 
-        job = (
-            worker,
-            [self._ray.put(shipped)],
-        )  # in a list: fetched once for each actor, not for each unit
+        shared = [self._ray.put(shipped)]  # in a list: fetched once per actor, not once per unit
         actors = self._first(min(self.size, len(units)))
         try:
             yield from ActorPool(actors).map(
-                lambda actor, numbered: actor.run.remote(*job, *numbered), list(enumerate(units))
+                lambda actor, numbered: actor.run.remote(worker, shared, *numbered),
+                list(enumerate(units)),
             )
         except RayError as error:
             raise plain_error(error) from error

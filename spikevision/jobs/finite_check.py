@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from mmengine.structures import BaseDataElement
 from torch import Tensor, nn
 
 from spikevision.jobs.files import write_atomically
+from spikevision.jobs.weights import unwrapped
 from spikevision.registry import HOOKS
 
 __all__ = ["FiniteCheckHook", "NonFiniteError"]
@@ -49,7 +49,7 @@ class FiniteCheckHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Begin to look at what enters and leaves the model."""
-        model = _unwrapped(runner)
+        model = unwrapped(runner.model)
 
         def inspect(module: nn.Module, args: tuple, kwargs: dict[str, Any], losses: Any) -> None:
             if self._batch is None or kwargs.get("mode", "loss") != "loss":
@@ -68,7 +68,7 @@ class FiniteCheckHook(Hook):
 
     def after_train_iter(self, runner: Runner, batch_idx: int, **_: Any) -> None:
         """Look at the weights and statistics."""
-        values = list(_state(_unwrapped(runner)))
+        values = list(_state(unwrapped(runner.model)))
         if not torch.nn.utils.get_total_norm([value for _, value in values]).isfinite():
             bad = [name for name, value in values if _broken(value)]
             self._stop(runner, f"after the update a weight or statistic ({_listed(bad)})")
@@ -91,10 +91,6 @@ class FiniteCheckHook(Hook):
             f"the learning rate, lengthen the warm-up or set optim_wrapper.clip_grad=dict(max_norm=1.0); earlier "
             f"checkpoints are good"
         )
-
-
-def _unwrapped(runner: Runner) -> nn.Module:
-    return runner.model.module if is_model_wrapper(runner.model) else runner.model
 
 
 def _state(model: nn.Module) -> Iterator[tuple[str, Tensor]]:

@@ -22,6 +22,7 @@ from spikevision.jobs.run_dir import checked_output
 from spikevision.jobs.runtime import build_model, prepare, recorded
 from spikevision.jobs.spec import RunResult, RunSpec, Status
 from spikevision.jobs.stop import StopRequest
+from spikevision.jobs.weights import network_of
 
 PREDICTIONS = "predictions.json"
 PICTURES = "pictures"
@@ -59,7 +60,7 @@ def infer(spec: RunSpec) -> RunResult:
         model = build_model(job.config)
         task, count = (
             _task_class(job.task.name),
-            count_classes(job.task.name, getattr(model, "ann", model)),
+            count_classes(job.task.name, network_of(model)),
         )
         checkpoint = load_network(model, spec.checkpoint)
         classes = classes_of(checkpoint, job.config, count=count)

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
+from spikevision.jobs.weights import network_of
 from spikevision.registry import HOOKS
 
 __all__ = ["SegmentationLabelHook"]
@@ -30,13 +30,11 @@ class SegmentationLabelHook(Hook):
         mode: str = "train",
     ) -> None:
         assert data_batch is not None  # mmengine's loops always give it
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        model = getattr(model, "ann", model)  # of a converted network
         for image, sample in zip(data_batch["inputs"], data_batch["data_samples"], strict=True):
             if "gt_sem_seg" in sample:
                 # in training the map goes through the pipeline with the image, in a test it keeps the original size
                 size = image.shape[-2:] if mode == "train" else sample.ori_shape
-                check_label_map(sample, size, model.decode_head)
+                check_label_map(sample, size, network_of(runner.model).decode_head)
 
 
 def check_label_map(sample: Any, size: tuple[int, int], head: Any) -> None:

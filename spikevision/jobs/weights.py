@@ -109,6 +109,12 @@ def unwrapped(model: nn.Module) -> nn.Module:
     return cast(nn.Module, model.module) if is_model_wrapper(model) else model
 
 
+def network_of(model: nn.Module) -> nn.Module:
+    """The network with its heads: inside a distributed wrapper, and of a converted one the ANN."""
+    model = unwrapped(model)
+    return getattr(model, "ann", model)
+
+
 def _unprefixed(state: Mapping[str, Any]) -> dict[str, Any]:
     """A state dict without the prefix that a distributed wrapper leaves."""
     return {name.removeprefix("module."): value for name, value in state.items()}

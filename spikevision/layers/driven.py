@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from spikevision.layers.normalise import is_watched
 from spikevision.neurons import build_neuron
 from spikevision.ops.packing import takes_spikes
 from spikevision.ops.time_axis import firing_rate, fold_time, mean_time, unfold_like, unfold_time
@@ -87,8 +88,7 @@ def read_out(layer: nn.Module, spikes: Tensor) -> Tensor:
     The layer is linear, so while it trains it says the same to the average of the spikes: a T-th of the work, and of
     the memory of gradients. Where hooks look at the layer, it meets the spikes themselves.
     """
-    watched = layer._forward_hooks or layer._forward_pre_hooks
-    if layer.training and torch.is_grad_enabled() and not watched:
+    if layer.training and torch.is_grad_enabled() and not is_watched(layer):
         return layer(firing_rate(spikes))
     return mean_time(unfold_like(layer(fold_time(spikes)), spikes))
 

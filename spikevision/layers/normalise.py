@@ -10,7 +10,7 @@ from spikevision.neurons.base import SpikingNeuron
 from spikevision.ops import normalise
 from spikevision.ops.time_axis import fold_time, unfold_like
 
-__all__ = ["BatchNorm2d", "EndsInNorm", "apply_norms", "fire"]
+__all__ = ["BatchNorm2d", "EndsInNorm", "apply_norms", "fire", "is_watched"]
 
 
 class BatchNorm2d(nn.BatchNorm2d):
@@ -74,9 +74,12 @@ def _may_fuse(layer: nn.Module, neuron: nn.Module) -> bool:
     if not (isinstance(neuron, SpikingNeuron) and isinstance(layer, EndsInNorm) and layer.training):
         return False
     skipped = (m for m in layer.modules() if isinstance(m, (EndsInNorm, _BatchNorm)))
-    return not neuron._forward_pre_hooks and not any(
-        m._forward_hooks or m._forward_pre_hooks for m in skipped
-    )
+    return not neuron._forward_pre_hooks and not any(map(is_watched, skipped))
+
+
+def is_watched(module: nn.Module) -> bool:
+    """Whether hooks look at what goes into a module or comes out, so that it has to run as it is written."""
+    return bool(module._forward_hooks or module._forward_pre_hooks)
 
 
 def _as_one(norms: Iterable[nn.Module]) -> normalise.Norm | None:

@@ -4,10 +4,9 @@ All contestants have the same weights, take turns in one process, and see the sa
 rounds. Statistics are first set from noise, so that the random network fires. ``--weights int8`` deploys with eight-bit weights.
 A detector and a segmenter are timed whole, from pictures to detections or class maps; deployed is backbone and neck.
 Beside them stand the same deployed network at T=1 (``cost_of_time``; with statistics of its own, since with those of T
-it would hardly fire), where the time of the deployed network goes
-(``share_of_time``), and the share of the convolution peak of this processor, measured with a large 3x3 convolution in
-the same run, that the dense convolutions reach (``share_of_peak``; event-driven ones as if they did all operations of a
-dense one, depthwise ones are not in it). Prints one JSON line and keeps it. Needs ``pip install --no-deps 'spikingjelly>=2.0,<3' loguru``.
+it would hardly fire), where the time of the deployed network goes (``share_of_time``), and the share of the convolution
+peak of this processor, measured with a large 3x3 convolution in the same run, that the dense convolutions reach
+(``share_of_peak``; event-driven ones as if they did all operations of a dense one, depthwise ones are not in it). Prints one JSON line and keeps it. Needs ``pip install --no-deps 'spikingjelly>=2.0,<3' loguru``.
 """
 
 import argparse
