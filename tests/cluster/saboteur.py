@@ -18,7 +18,7 @@ from torch import nn
 @HOOKS.register_module()
 class Saboteur(Hook):
     """Write losses into ``folder``; at the iteration that a file there names end the second process, or wait
-    until that file is gone."""
+    until that file is gone; ``reached_ITERATION`` says so."""
 
     priority = "VERY_LOW"
 
@@ -33,7 +33,7 @@ class Saboteur(Hook):
             (self.folder / "kill_at").unlink()
             os.kill(os.getpid(), signal.SIGKILL)
         if self._told("wait_at", runner.iter):
-            (self.folder / "reached").touch()
+            (self.folder / f"reached_{runner.iter}").touch()
             end = time.monotonic() + 600
             while (self.folder / "wait_at").exists() and time.monotonic() < end:
                 time.sleep(0.1)

@@ -97,7 +97,7 @@ def test_a_job_is_sent_followed_left_found_again_and_another_one_is_stopped(
 
     (tmp_path / "wait_at").write_text("8")
     follower = submit("first")
-    until(lambda: (tmp_path / "reached").exists(), follower)
+    until(lambda: (tmp_path / "reached_8").exists(), follower)
     follower.send_signal(signal.SIGINT)
     status, text = end(follower)
     assert status == 130

@@ -49,7 +49,7 @@ def test_a_run_in_s3_whose_worker_and_then_whose_driver_is_killed_equals_the_und
     (tmp_path / "kill_at").write_text("31")  # in mid-epoch, as is 45
     (tmp_path / "wait_at").write_text("45")
     driver = subprocess.Popen(command, env=ray_environment)
-    until(lambda: (tmp_path / "reached").exists(), driver)
+    until(lambda: (tmp_path / "reached_45").exists(), driver)
     assert not (tmp_path / "kill_at").exists()
     assert len({row["pid"] for row in rows(tmp_path / "losses_0.jsonl")}) == 2
     driver.kill()
