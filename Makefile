@@ -28,9 +28,9 @@ demo-segmentation: install  ## Train a spiking Semantic-FPN on real microscopy, 
 	$(BIN)/python tools/demo.py --data scratch-assay \
 		configs/quick/semantic-fpn_meta-spikeformer-tiny_t4_1xb2-4e_scratch-assay.py
 
-test: install  ## Run all tests, two processes of one thread each: all but Ray's, then those of Ray, a Ray for each
+test: install  ## Run all tests: two processes of one thread each, then those of Ray, which starts its own
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/cluster
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile tests/cluster
+	$(BIN)/python -m pytest tests/cluster
 
 test-fast: install  ## Run the tests that take less than ten seconds each
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"

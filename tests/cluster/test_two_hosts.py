@@ -50,8 +50,6 @@ class Host:
             "RAY_TMPDIR": str(self.home),
             "RAY_raylet_start_wait_time_s": "60",
             "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "10",
-            "RAY_health_check_period_ms": "1000",  # who does not answer is found dead in 20 s, not 65
-            "RAY_health_check_timeout_ms": "3000",
         }
         del self.environment["RAY_AUTH_TOKEN_PATH"]
 
@@ -144,22 +142,35 @@ def test_a_check_finds_nothing_wrong_and_one_without_the_secrets_gets_nothing(
     names = {finding["name"] for finding in findings}
     assert {"TLS", "token", "versions", "storage", "connections", "process group"} <= names
 
-    stranger = tmp_path / "stranger"
-    stranger.mkdir()
-    outside = {"HOME": str(stranger)}
-    refused = two.run("cluster", "status", "--address", head, **outside)
-    assert refused.status == 2
-    assert "the cluster uses TLS" in refused.text
-    shutil.copytree(two.home / ".ray/tls", stranger / ".ray/tls")
-    refused = two.run("cluster", "status", "--address", head, **outside)
-    assert refused.status == 2
-    assert "no token" in refused.text
-    refused = two.run("cluster", "status", "--address", head, RAY_AUTH_TOKEN="0" * 64, **outside)
-    assert refused.status == 2
-    assert "refuses us" in refused.text
+    known = stranger(two, tmp_path / "known")
+    asked = {
+        "the cluster uses TLS": ask(
+            two, head, HOME=str(stranger(two, tmp_path / "tls", certified=False))
+        ),
+        "no token": ask(two, head, HOME=str(known)),
+        "refuses us": ask(two, head, HOME=str(known), RAY_AUTH_TOKEN="0" * 64),
+    }
     plain = two.start("-c", PLAIN, head, RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=token(two))
+    for reason, process in asked.items():
+        text = process.communicate(timeout=400)[0]
+        assert process.returncode == 2, text
+        assert reason in text
     plain.communicate(timeout=200)
     assert plain.returncode != 0
+
+
+def stranger(host: Host, home: Path, *, certified: bool = True) -> Path:
+    """A home without a token, with the host's certificates or without."""
+    home.mkdir()
+    if certified:
+        shutil.copytree(host.home / ".ray/tls", home / ".ray/tls")
+    return home
+
+
+def ask(host: Host, head: str, **change: str) -> subprocess.Popen:
+    return host.start(
+        "-m", "spikevision.cli.main", "cluster", "status", "--address", head, **change
+    )
 
 
 def token(host: Host) -> str:

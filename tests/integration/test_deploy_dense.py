@@ -42,8 +42,9 @@ def made(request, tmp_path_factory):
     config, trained = request.getfixturevalue(request.param)
     folder = tmp_path_factory.mktemp("deployed")
     init_default_scope(scope)
+    torch.manual_seed(0)  # another test may have made the files that the config names
     model = build_model(load_config(config, options=SHALLOW))
-    for layer in model.backbone.modules():
+    for layer in (*model.backbone.modules(), *model.neck.modules()):
         if isinstance(layer, nn.BatchNorm2d):
             nn.init.constant_(layer.weight, 4.0)  # so that an untrained network fires
     meta = torch.load(trained, weights_only=True)["meta"]
