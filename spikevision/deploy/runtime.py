@@ -11,6 +11,7 @@ from spikevision.deploy.int8 import Int8Conv2d
 from spikevision.deploy.kernels import KERNELS
 from spikevision.deploy.program import load_modules, replaceable
 from spikevision.neurons import SpikingNeuron, build_neuron
+from spikevision.ops.firing import Firing
 
 __all__ = ["Deployed", "describe_parts", "install_kernels_", "load"]
 
@@ -78,9 +79,14 @@ def describe_parts(core: nn.Module) -> dict[str, dict[str, Any]]:
 
 
 def install_kernels_(core: nn.Module, kernels: dict[str, str]) -> nn.Module:
-    """Put the chosen kernels in the place of convolutions; eight-bit ones without a choice run on ordinary weights."""
+    """Put the chosen kernels in the place of convolutions; eight-bit ones without a choice run on ordinary weights.
+
+    Neurons get theirs as well, which is never slower.
+    """
     for name, module in list(core.named_modules()):
-        if isinstance(module, (nn.Conv2d, Int8Conv2d)):
+        if isinstance(module, SpikingNeuron):
+            module.firing = Firing()
+        elif isinstance(module, (nn.Conv2d, Int8Conv2d)):
             kernel = KERNELS[kernels.get(name, "dense")](module)
             assert kernel is not None, f"{name}: no {kernels[name]}"
             core.set_submodule(name, kernel)

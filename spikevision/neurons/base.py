@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from spikevision.ops import run_steps, state_dtype
-from spikevision.ops.counting import SpikeCounter
+from spikevision.ops.firing import Firing
 from spikevision.ops.normalise import LIFSettings
 from spikevision.ops.packing import mark_spikes
 from spikevision.ops.surrogate import resolve_surrogate
@@ -46,10 +46,8 @@ class SpikingNeuron(nn.Module):
             number is not finite, or the surrogate is unknown.
 
     Attributes:
-        spike_counter: Counts the spikes while they are fired, if somebody has put it there; else None.
+        firing: What runs the neuron from rest, and may count its spikes, if somebody has put it there; else None.
     """
-
-    spike_counter: SpikeCounter | None = None
 
     def __init__(
         self,
@@ -62,6 +60,7 @@ class SpikingNeuron(nn.Module):
         spike_packing: bool = True,
     ) -> None:
         super().__init__()
+        self.firing: Firing | None = None
         self.spike_packing = bool(spike_packing)
         self.v_threshold = float(v_threshold)
         self.v_reset = None if v_reset is None else float(v_reset)
@@ -132,11 +131,10 @@ class SpikingNeuron(nn.Module):
             return self._marked(instead(x))
         step, params, settings = self._dynamics()
         if state is None:
-            if self.spike_counter is not None:
-                lif = LIFSettings.of(step, settings, trains=False)
-                counted = self.spike_counter.fire(x, lif)
-                if counted is not None:
-                    return counted
+            if self.firing is not None:
+                fired = self.firing.fire(x, LIFSettings.of(step, settings, trains=False))
+                if fired is not None:
+                    return fired
             return self._marked(run_steps(step, x, self.v_rest, *params, **settings)[0])
         self._check_state(x, state)
         spikes, last = run_steps(step, x, state, *params, **settings)

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from spikevision.ops import native
-from spikevision.ops.normalise import MAX_STEPS, LIFSettings
+from spikevision.ops.firing import Firing, fits
+from spikevision.ops.normalise import LIFSettings
 
 __all__ = [
     "LARGEST_INTEGER",
@@ -51,7 +52,7 @@ class SpikeCounts(NamedTuple):
     per_row: Tensor | None
 
 
-class SpikeCounter:
+class SpikeCounter(Firing):
     """Runs LIF neurons and counts as they fire, which costs less than to read the spikes again.
 
     Args:
@@ -65,15 +66,7 @@ class SpikeCounter:
     def fire(self, x: Tensor, lif: LIFSettings | None) -> Tensor | None:
         """Spikes for the input ``[T, N, ...]`` from rest; None, and nothing done, where no kernel fits ``x`` or the neuron."""
         axis = channel_axis(x)
-        if (
-            lif is None
-            or axis is None
-            or x.numel() == 0
-            or len(x) > MAX_STEPS
-            or (x.requires_grad and torch.is_grad_enabled())
-            or not x.movedim(axis, -1).is_contiguous()
-            or not native.has_kernels(x)
-        ):
+        if axis is None or not fits(x, lif) or not x.movedim(axis, -1).is_contiguous():
             return None
         steps, width = len(x), x.shape[axis]
         rows = x.numel() // (steps * width)

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #define MAX_STEPS 16
-#define LANES 16 /* width is a multiple of it, but in lif_counted */
+#define LANES 16 /* width is a multiple of it, but in lif_counted and lif_alone */
 #define ALWAYS_INLINE inline __attribute__((always_inline))
 
 typedef float lanes __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
@@ -113,7 +113,7 @@ static inline float sum_of_lanes(lanes v)
     return f[0];
 }
 
-/* One vector of neurons over all steps; of the vector only `length` neurons are in memory. */
+/* One vector of neurons over all steps; of the vector only `length` neurons are in memory. Counts unless NULL. */
 static ALWAYS_INLINE void fire_and_count(const float *x, float *spikes, float *counts, lanes *fired, neuron n,
                                          long steps, long stride, long width, long length)
 {
@@ -123,7 +123,8 @@ static ALWAYS_INLINE void fire_and_count(const float *x, float *spikes, float *c
         const lanes h = charge(n, load(x + t * stride, length), v);
         const lanes s = where(h - n.v_threshold >= 0, one);
         store(spikes + t * stride, s, length);
-        store(counts + t * width, load(counts + t * width, length) + s, length);
+        if (counts)
+            store(counts + t * width, load(counts + t * width, length) + s, length);
         if (fired)
             fired[t] += s;
         v = reset(n, h, s);
@@ -157,6 +158,32 @@ static ALWAYS_INLINE void count_rows(const float *x, float *spikes, double *of_c
     }
 }
 
+static int is_usual(neuron n)
+{
+    return n.multiplies && n.decay_input && n.hard;
+}
+
+static neuron usual(neuron n)
+{
+    return (neuron){n.tau, n.v_threshold, n.v_reset, n.alpha, 1, 1, 1};
+}
+
+static ALWAYS_INLINE void fire_all(const float *x, float *spikes, neuron n, long steps, long neurons, long threads)
+{
+#pragma omp parallel for num_threads(threads)
+    for (long i = 0; i < neurons; i += LANES)
+        fire_and_count(x + i, spikes + i, NULL, NULL, n, steps, neurons, 0, neurons - i);
+}
+
+/* The neuron alone: x and spikes are [steps][neurons]. */
+void lif_alone(const float *x, float *spikes, neuron n, long steps, long neurons, long threads)
+{
+    if (is_usual(n))
+        fire_all(x, spikes, usual(n), steps, neurons, threads);
+    else
+        fire_all(x, spikes, n, steps, neurons, threads);
+}
+
 /* The neuron alone, which counts as it fires: of_channels [steps][width], which is added to, and, unless NULL,
  * of_rows [steps][rows]. Any width; lanes beyond it see no input and stay at rest, below the threshold. Counts of up
  * to 2^24 rows or channels are exact. The neuron that networks have by default gets loops of its own.
@@ -164,11 +191,10 @@ static ALWAYS_INLINE void count_rows(const float *x, float *spikes, double *of_c
 void lif_counted(const float *x, float *spikes, double *of_channels, double *of_rows, neuron n, long steps, long rows,
                  long width, long threads)
 {
-    const neuron usual = {n.tau, n.v_threshold, n.v_reset, n.alpha, 1, 1, 1};
-    if (n.multiplies && n.decay_input && n.hard && of_rows)
-        count_rows(x, spikes, of_channels, of_rows, usual, steps, rows, width, threads);
-    else if (n.multiplies && n.decay_input && n.hard)
-        count_rows(x, spikes, of_channels, NULL, usual, steps, rows, width, threads);
+    if (is_usual(n) && of_rows)
+        count_rows(x, spikes, of_channels, of_rows, usual(n), steps, rows, width, threads);
+    else if (is_usual(n))
+        count_rows(x, spikes, of_channels, NULL, usual(n), steps, rows, width, threads);
     else
         count_rows(x, spikes, of_channels, of_rows, n, steps, rows, width, threads);
 }

@@ -17,6 +17,7 @@ from spikevision.layers.attention import MaskedSpikingProduct, SpikingProduct
 from spikevision.neurons import IF, LIF, ParametricLIF
 from spikevision.neurons.base import SpikingNeuron
 from spikevision.ops.counting import SpikeCounter
+from spikevision.ops.firing import Firing
 from spikevision.ops.slots import count_slots
 from spikevision.statistics.neuron_tally import NeuronTally, channels_of
 from spikevision.statistics.products import ProductCount, count_masked_product, count_product
@@ -57,7 +58,7 @@ class SpikeRecorder:
         self.record = Record(operations=operations)
         self._handles: list[RemovableHandle] = []
         self._telling: list[SelfCounting] = []
-        self._counting: list[SpikingNeuron] = []
+        self._counting: list[tuple[SpikingNeuron, Firing | None]] = []
         self._counter = SpikeCounter(per_row=operations)
         self._cache = SummaryCache()
         self._reached: dict[tuple, Tensor | int] = {}
@@ -93,9 +94,9 @@ class SpikeRecorder:
         for module in self._telling:
             module.operation_counter = None
         self._telling.clear()
-        for neuron in self._counting:
-            if neuron.spike_counter is self._counter:  # another recorder may have come after
-                del neuron.spike_counter
+        for neuron, before in self._counting:
+            if neuron.firing is self._counter:  # another recorder may have come after
+                neuron.firing = before
         self._counting.clear()
         self._end()
         for name, tally in self._tallies.items():
@@ -124,8 +125,8 @@ class SpikeRecorder:
         if isinstance(module, SpikingNeuron):
             self._on_output(module, name, self._see_neuron)
             if type(module) in FIRES_ONCE:
-                module.spike_counter = self._counter
-                self._counting.append(module)
+                self._counting.append((module, module.firing))
+                module.firing = self._counter
         elif not self.record.operations:
             return
         elif isinstance(module, SYNAPTIC):

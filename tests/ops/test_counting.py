@@ -141,7 +141,7 @@ def test_a_neuron_that_counts_fires_the_same_spikes_and_counts_them_all(
     lif, counter = LIF(**neuron, surrogate="atan"), SpikeCounter(per_row=per_row)
     with neuron_backend("plain"):
         plain = lif(x)
-    lif.spike_counter = counter
+    lif.firing = counter
     with neuron_backend("compiled"), torch.no_grad():
         spikes = lif(x)
     assert torch.equal(spikes, plain)
