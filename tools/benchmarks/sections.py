@@ -86,7 +86,7 @@ SECTIONS = [
         measures={"median_ms": "time (ms)"},
         contestants={
             "ours": "spikevision, deployed",
-            "ours_t1": "the same at T=1",
+            "ours_t1": "the same at T=1, equal firing rate",
             "trained": "spikevision, as trained",
             "spikingjelly": "SpikingJelly's layers",
         },
