@@ -81,7 +81,7 @@ def describe_parts(core: nn.Module) -> dict[str, dict[str, Any]]:
 def install_kernels_(core: nn.Module, kernels: dict[str, str]) -> nn.Module:
     """Put the chosen kernels in the place of convolutions; eight-bit ones without a choice run on ordinary weights.
 
-    Neurons get theirs as well, which is never slower.
+    Neurons get theirs as well, without a choice.
     """
     for name, module in list(core.named_modules()):
         if isinstance(module, SpikingNeuron):

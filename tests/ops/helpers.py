@@ -1,8 +1,10 @@
 """Shared by the tests of the fast paths: inputs, layouts, and the comparison with plain."""
 
 import torch
+from hypothesis import strategies as st
 
 from spikevision.ops import neuron_backend, run_steps
+from spikevision.ops.normalise import LIFSettings
 
 FIRE = {
     "v_threshold": 1.0,
@@ -12,6 +14,21 @@ FIRE = {
     "alpha": 4.0,
 }
 LIF = {"tau": 2.0, "decay_input": True, **FIRE}
+
+# Steps, images, channels and side; and settings of the neurons that the C kernels know.
+LIF_SHAPES = st.tuples(st.integers(1, 5), st.integers(1, 3), st.integers(1, 37), st.integers(1, 5))
+LIF_NEURONS = st.fixed_dictionaries(
+    {
+        "tau": st.sampled_from([2.0, 3.0]),
+        "v_reset": st.sampled_from([None, 0.0, -0.5]),
+        "decay_input": st.booleans(),
+    }
+)
+
+
+def kernel_settings(neuron):
+    """What the C kernels run outside training, or None for a neuron that they do not know."""
+    return LIFSettings.of(*neuron._dynamics()[::2], trains=False)
 
 
 def randn(*shape, dtype=torch.float64, seed=0):

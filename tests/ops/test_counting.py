@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from spikevision.neurons import IF, LIF
 from spikevision.ops import native, neuron_backend
 from spikevision.ops.counting import Kind, SpikeCounter, count_channels
-from spikevision.ops.normalise import LIFSettings
+
+from .helpers import LIF_NEURONS, LIF_SHAPES, kernel_settings
 
 needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="no C++ compiler here")
 BACKENDS = [pytest.param("compiled", marks=needs_compiler), "chunked"]
@@ -120,14 +121,8 @@ def test_other_dtypes_are_counted_too(dtype):
 @needs_compiler
 @settings(deadline=None, max_examples=40)
 @given(
-    shape=st.tuples(st.integers(1, 5), st.integers(1, 3), st.integers(1, 37), st.integers(1, 5)),
-    neuron=st.fixed_dictionaries(
-        {
-            "tau": st.sampled_from([2.0, 3.0]),
-            "v_reset": st.sampled_from([None, 0.0, -0.5]),
-            "decay_input": st.booleans(),
-        }
-    ),
+    shape=LIF_SHAPES,
+    neuron=LIF_NEURONS,
     per_row=st.booleans(),
     tokens=st.booleans(),
 )
@@ -159,11 +154,11 @@ def test_what_the_kernel_does_not_know_is_left_to_others():
     first = torch.randn(4, 2, 5, 3, 3)
     x = first.movedim(2, -1).contiguous().movedim(-1, 2)
     counter, lif = SpikeCounter(per_row=True), LIF()
-    settings_of_lif = LIFSettings.of(*lif._dynamics()[::2], trains=False)
+    settings_of_lif = kernel_settings(lif)
     with neuron_backend("compiled"):
         assert counter.fire(x, settings_of_lif) is not None
         for other in (first, x.double(), x.clone().requires_grad_(), x[:, :0], x[:, :, 0, 0, 0]):
             assert counter.fire(other, settings_of_lif) is None
     with neuron_backend("chunked"):
         assert counter.fire(x, settings_of_lif) is None
-    assert LIFSettings.of(*IF()._dynamics()[::2], trains=False) is None
+    assert kernel_settings(IF()) is None

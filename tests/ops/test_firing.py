@@ -8,22 +8,16 @@ from hypothesis import strategies as st
 from spikevision.neurons import IF, LIF
 from spikevision.ops import neuron_backend
 from spikevision.ops.firing import Firing
-from spikevision.ops.normalise import LIFSettings
+
+from .helpers import LIF_NEURONS, LIF_SHAPES, kernel_settings
 
 pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="no C++ compiler here")
-LIF_SETTINGS = LIFSettings.of(*LIF()._dynamics()[::2], trains=False)
 
 
 @settings(deadline=None, max_examples=60)
 @given(
-    shape=st.tuples(st.integers(1, 5), st.integers(1, 3), st.integers(1, 37), st.integers(1, 5)),
-    neuron=st.fixed_dictionaries(
-        {
-            "tau": st.sampled_from([2.0, 3.0]),
-            "v_reset": st.sampled_from([None, 0.0, -0.5]),
-            "decay_input": st.booleans(),
-        }
-    ),
+    shape=LIF_SHAPES,
+    neuron=LIF_NEURONS,
     channels_last=st.booleans(),
 )
 def test_the_kernel_fires_the_spikes_of_the_plain_loop_in_its_memory_layout(
@@ -37,7 +31,7 @@ def test_the_kernel_fires_the_spikes_of_the_plain_loop_in_its_memory_layout(
     with neuron_backend("plain"):
         plain = lif(x)
     with neuron_backend("compiled"), torch.no_grad():
-        fired = Firing().fire(x, LIFSettings.of(*lif._dynamics()[::2], trains=False))
+        fired = Firing().fire(x, kernel_settings(lif))
         lif.firing = Firing()
         assert torch.equal(lif(x), plain)
     assert torch.equal(fired, plain)
@@ -55,9 +49,9 @@ def test_what_the_kernel_does_not_know_is_left_to_others():
         torch.randn(17, 2, 3),
     )
     with neuron_backend("compiled"):
-        assert Firing().fire(x, LIF_SETTINGS) is not None
+        assert Firing().fire(x, kernel_settings(LIF())) is not None
         for other in others:
-            assert Firing().fire(other, LIF_SETTINGS) is None
-        assert Firing().fire(x, LIFSettings.of(*IF()._dynamics()[::2], trains=False)) is None
+            assert Firing().fire(other, kernel_settings(LIF())) is None
+        assert Firing().fire(x, kernel_settings(IF())) is None
     with neuron_backend("chunked"):
-        assert Firing().fire(x, LIF_SETTINGS) is None
+        assert Firing().fire(x, kernel_settings(LIF())) is None

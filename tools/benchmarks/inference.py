@@ -4,10 +4,11 @@ All contestants have the same weights, take turns in one process, and see the sa
 rounds. Statistics are first set from noise, so that the random network fires. ``--weights int8`` deploys with eight-bit weights.
 A detector and a segmenter are timed whole, from pictures to detections or class maps; deployed is backbone and neck.
 Beside them stand the same deployed network at T=1 (``cost_of_time``; with statistics of its own and lower thresholds, so
-that as large a share of its neurons fires in a step, as in a network trained at T=1: a network of T hardly fires in its
-first step), where the time of the deployed network goes (``share_of_time``), and the share of the convolution
-peak of this processor, measured with a large 3x3 convolution in the same run, that the dense convolutions reach
-(``share_of_peak``; event-driven ones as if they did all operations of a dense one, depthwise ones are not in it). Prints one JSON line and keeps it. Needs ``pip install --no-deps 'spikingjelly>=2.0,<3' loguru``.
+that as large a share of its neurons fires in a step: a network of T hardly fires in its first step), where the time of the
+deployed network goes (``share_of_time``), and the share of the convolution peak of this processor, measured with a large
+3x3 convolution in the same run, that the dense convolutions reach (``share_of_peak``; event-driven ones as if they did
+all operations of a dense one, depthwise ones are not in it). Prints one JSON line and keeps it. Needs
+``pip install --no-deps 'spikingjelly>=2.0,<3' loguru``.
 """
 
 import argparse
@@ -28,6 +29,8 @@ from spikevision.deploy import DeploySettings, Plan, fold_and_choose
 from spikevision.deploy.kernels import fastest_ms
 from spikevision.jobs.sample_batches import normalise_to
 from spikevision.neurons import SpikingNeuron
+from spikevision.statistics import SpikeRecorder
+from spikevision.statistics.firing_rate import mean_firing_rate
 
 PEERS = ("ours_t1", "trained", "spikingjelly")
 
@@ -76,19 +79,9 @@ def task_of(name: str, time_steps: int, batch: int, size: int) -> Task:
 
 def firing_rate(task: Task) -> float:
     """Mean share of neurons that fire in a time step, over all time steps and neurons."""
-    spikes, size = 0.0, 0
-
-    def count(neuron: nn.Module, args: object, output: Tensor) -> None:
-        nonlocal spikes, size
-        spikes, size = spikes + float(output.count_nonzero()), size + output.numel()
-
-    neurons = [module for module in task.model.modules() if isinstance(module, SpikingNeuron)]
-    handles = [neuron.register_forward_hook(count) for neuron in neurons]
-    with torch.no_grad():
+    with torch.no_grad(), SpikeRecorder(task.model, operations=False) as recorder:
         task.call(task.model)
-    for handle in handles:
-        handle.remove()
-    return spikes / size
+    return mean_firing_rate(recorder.record)
 
 
 def fire_at(task: Task, rate: float) -> float:
